@@ -1,0 +1,5 @@
+"""The product code and API version."""
+
+from haechi.cloud.action import Product
+
+ram = Product("ram", "2015-05-01")

@@ -1,0 +1,8 @@
+"""Security Token Service: who am I, and temporary credentials.
+
+Each module registers its actions when it is imported here.
+"""
+
+from haechi.cloud.products.sts.product import sts
+
+__all__ = ["sts"]
