@@ -19,7 +19,29 @@ from urllib.parse import parse_qsl, quote
 from haechi.cloud.errors import ApiError, missing
 
 SYSTEM = frozenset(
-    ["Action", "Version", "Format", "AccessKeyId", "Signature", "SignatureMethod", "SignatureVersion", "SignatureNonce", "SignatureType", "Timestamp", "RegionId", "SecurityToken", "SourceIp", "SecureTransport", "ClientToken", "DryRun", "OwnerId", "OwnerAccount", "ResourceOwnerId", "ResourceOwnerAccount", "AcceptLanguage"]
+    [
+        "Action",
+        "Version",
+        "Format",
+        "AccessKeyId",
+        "Signature",
+        "SignatureMethod",
+        "SignatureVersion",
+        "SignatureNonce",
+        "SignatureType",
+        "Timestamp",
+        "RegionId",
+        "SecurityToken",
+        "SourceIp",
+        "SecureTransport",
+        "ClientToken",
+        "DryRun",
+        "OwnerId",
+        "OwnerAccount",
+        "ResourceOwnerId",
+        "ResourceOwnerAccount",
+        "AcceptLanguage",
+    ]
 )
 CLOCK_SKEW = 15 * 60  # seconds
 ALGORITHM = "ACS3-HMAC-SHA256"
