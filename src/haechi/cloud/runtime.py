@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from haechi.cloud.store import Store, View
-from haechi.dataplane.plan import Plan
+from haechi.dataplane.plan import Fault, Plan
 from haechi.dataplane.site import Site
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ class Dataplane(Protocol):
     def delete_image(self, image_id: str) -> None: ...
     def image_exists(self, image_id: str) -> bool: ...
     def image_mib(self, image_id: str) -> int: ...
+    def inspect(self, plan: Plan) -> list[Fault]: ...
+    def repair(self, plan: Plan) -> None: ...
     def balancer_health(self, id: str) -> dict[tuple[str, int, str, int], str]: ...
 
 
@@ -46,3 +48,11 @@ class Runtime:
     def apply(self, view: View) -> None:
         """Make hosts and packets match a view of the store."""
         self.dataplane.apply(self.render(view))
+
+    def inspect(self) -> list[dict[str, str]]:
+        """Where hosts and packets differ from what is stored: {kind, id, what} each."""
+        return [asdict(fault) for fault in self.dataplane.inspect(self.render(self.store.view()))]
+
+    def repair(self) -> None:
+        """Make hosts and packets match what is stored."""
+        self.dataplane.repair(self.render(self.store.view()))

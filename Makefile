@@ -1,0 +1,42 @@
+# haechi: make up (everything), make test (everything proved). The rest is for developers.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+APT := iproute2 nftables conntrack haproxy mmdebstrap openssh-client openssl ca-certificates curl zstd
+APT_TEST := sshpass iputils-ping procps chromium
+
+.PHONY: up down test lint docs bench install
+
+up: install
+	@$(BIN)/haechi up
+
+down:
+	@$(BIN)/haechi down
+
+test: $(VENV)/.test
+	@for t in $(APT_TEST); do dpkg -s $$t >/dev/null 2>&1 || missing="$$missing $$t"; done; [ -z "$$missing" ] || { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null; }
+	@$(BIN)/haechi prepare
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.test
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m haechi.docs --check
+
+docs: install
+	@$(BIN)/python -m haechi.docs
+
+bench: $(VENV)/.test
+	@$(BIN)/pip install -q --disable-pip-version-check 'moto[server,ec2]' && $(BIN)/python -m tests.bench
+
+install: $(VENV)/.install
+	@for t in $(APT); do dpkg -s $$t >/dev/null 2>&1 || missing="$$missing $$t"; done; [ -z "$$missing" ] || { echo "installing$$missing" >&2; apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null; }
+
+$(VENV)/.install: pyproject.toml requirements.lock
+	@dpkg -s python3-venv >/dev/null 2>&1 || $(PYTHON) -c 'import ensurepip' 2>/dev/null || { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y python3-venv >/dev/null; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(VENV)/.test: install
+	@$(BIN)/pip install -q --disable-pip-version-check -e '.[test]'
+	@touch $@

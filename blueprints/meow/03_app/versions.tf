@@ -1,0 +1,13 @@
+terraform {
+  required_version = ">= 1.5"
+  required_providers {
+    alicloud = {
+      source  = "aliyun/alicloud"
+      version = ">= 1.140.0"
+    }
+  }
+}
+
+provider "alicloud" {
+  region = var.region
+}

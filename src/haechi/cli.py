@@ -1,0 +1,266 @@
+"""Every command: parse, call one function, print. Progress goes to stderr, data to stdout; exit 0 ok, 1 error, 2 findings."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+import time
+from typing import Annotated, Any, NoReturn
+
+import httpx
+import typer
+
+from haechi.settings import SettingsError, Target, read_target
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+TargetName = Annotated[str, typer.Option("--target", help="local (this machine, the default) or alibaba (the real cloud).")]
+state: dict[str, bool] = {"debug": False}
+
+
+@app.callback()
+def options(debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False) -> None:
+    """haechi (해치): a local Alibaba Cloud with real hosts and real packets."""
+    state["debug"] = debug
+
+
+def main() -> NoReturn:
+    """The console script: turns failures into two lines."""
+    from haechi.clients.aliyun import ApiError
+    from haechi.pipeline.failure import Failure
+
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        _say("haechi: interrupted; run the same command again to carry on")
+        sys.exit(1)
+    except Exception as error:
+        if state["debug"]:
+            raise
+        if isinstance(error, Failure | SettingsError):
+            _say(f"haechi: {error}")
+        elif isinstance(error, ApiError):
+            _say(f"haechi: the cloud refused {error}\nSee `haechi trace`.")
+        elif hasattr(error, "format_message"):
+            _say(f"haechi: {error.format_message()}\nSee `haechi --help`.")
+            sys.exit(1)
+        else:
+            _say(f"haechi: {type(error).__name__}: {error}\nRun it again as `haechi --debug ...` to see where.")
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _print(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _progress(as_json: bool) -> Any:
+    """Prints (step, line) on stderr, or JSON lines there when the caller is a script."""
+
+    def show(step: str, line: str) -> None:
+        if as_json:
+            _say(json.dumps({"time": round(time.time(), 2), "step": step, "line": line}, ensure_ascii=False))
+        else:
+            _say(f"{step}: {line}" if line else f"{step} ...")
+
+    return show
+
+
+@app.command()
+def up(target: TargetName = "", as_json: Json = False) -> None:
+    """Bring the whole story up, or carry on where it was cut off."""
+    from haechi.pipeline.up import up as run
+
+    result = run(read_target(target), _progress(as_json), lambda: read_target(target))
+    if as_json:
+        _print(result)
+    else:
+        print(f"The cat is at {result['url']}   ({result['seconds']} s)")
+
+
+@app.command()
+def down(
+    target: TargetName = "",
+    purge: Annotated[bool, typer.Option("--purge", help="Remove everything of haechi from this machine.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Take the blueprint away; with --purge everything that haechi ever made on this machine."""
+    chosen = read_target(target)
+    if purge and chosen.local:
+        result = _purge(chosen)
+    else:
+        from haechi.pipeline.up import down as run
+
+        result = run(chosen, _progress(as_json), lambda: read_target(target))
+    if as_json:
+        _print(result)
+    elif result.get("left"):
+        left = ", ".join(f"{count} {kind}" for kind, count in result["left"].items())
+        print(f"The blueprint is gone. Of your own there is left: {left}.\n`haechi serve cloud` manages them again, `haechi down --purge` removes all.")
+    else:
+        print("Everything is gone." if purge else "The blueprint is gone.")
+
+
+def _purge(target: Target) -> dict[str, Any]:
+    from haechi.clients.control import ControlClient
+    from haechi.serve import purge
+
+    control = ControlClient(target.control)
+    if control.health() is not None:
+        control.stop()
+    purge(target.site, keep_cache="HAECHI_CACHE" in os.environ)
+    return {"purged": True}
+
+
+@app.command()
+def status(target: TargetName = "", as_json: Json = False) -> None:
+    """What is up: servers, instances, URLs."""
+    from haechi.pipeline.status import read_status
+
+    result = read_status(read_target(target))
+    if as_json:
+        _print(result)
+        return
+    for server in result["servers"]:
+        print(f"{server['server']:8} {'ok' if server['ok'] else 'down'}   {server.get('address', '')}")
+    for instance in result["instances"]:
+        print(f"{instance['id']}  {instance['status']:9} {instance['name']:16} {instance['private_ip']:15} {instance['public_ip']}")
+    for name, url in result["urls"].items():
+        print(f"{name:8} {url or '-'}")
+
+
+@app.command()
+def verify(
+    target: TargetName = "",
+    row: Annotated[list[str] | None, typer.Option("--row", help="Only this row; may be repeated.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Prove the story's rows by doing each from outside; exit 2 when one fails."""
+    from haechi.pipeline.verify import verify as run
+
+    def told(result: dict[str, object]) -> None:
+        line = f"{'✓' if result['ok'] else '✗'} {result['row']:5} {result['what']}: {result['evidence']}"
+        _say(line) if as_json else print(line, flush=True)
+
+    results = run(read_target(target), told, row or ())
+    if as_json:
+        _print(results)
+    if not all(r["ok"] for r in results):
+        raise typer.Exit(2)
+
+
+@app.command()
+def env(target: TargetName = "", as_json: Json = False) -> None:
+    """Print the variables that lead unmodified tools here: eval "$(haechi env)". They hold the root key."""
+    values = read_target(target).environment()
+    if as_json:
+        _print(values)
+        return
+    for name, value in values.items():
+        print(f"export {name}={shlex.quote(value)}")
+    _say('# eval "$(haechi env)" sets them in this shell; `haechi shell` starts one that has them')
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def shell(context: typer.Context, target: TargetName = "", as_json: Json = False) -> None:
+    """A shell, or `haechi shell -- COMMAND`, in which every tool lands on the target and nothing reaches the paid cloud."""
+    command = [a for a in context.args if a != "--"] if context.args[:1] == ["--"] else list(context.args)
+    command = command or [os.environ.get("SHELL", "/bin/bash")]
+    if as_json:
+        _print({"command": command, "environment": sorted(read_target(target).environment())})
+        return
+    try:
+        os.execvpe(command[0], command, {**os.environ, **read_target(target).environment()})
+    except FileNotFoundError:
+        raise SettingsError(f"There is no program {command[0]!r}.\nCheck the name and the PATH.") from None
+
+
+@app.command()
+def doctor(
+    target: TargetName = "",
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what differs.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare this machine with what the cloud promised; exit 2 when they differ."""
+    from haechi.clients.control import ControlClient
+    from haechi.pipeline.steps import Run, start_server
+    from haechi.pipeline.up import blueprint
+
+    chosen = read_target(target)
+    control = ControlClient(chosen.control)
+    mended: list[dict[str, str]] = []
+    if control.health() is None and fix:
+        start_server(Run(chosen, blueprint(), lambda line: None))
+        mended.append({"kind": "server", "id": "cloud", "what": "the cloud server was not running"})
+    try:
+        result = control.doctor(fix)
+    except (httpx.TransportError, OSError):
+        result = {"faults": [{"kind": "server", "id": "cloud", "what": "the cloud server is not running"}], "mended": []}
+    result["mended"] = [*mended, *result["mended"]]
+    if as_json:
+        _print(result)
+    else:
+        for fault in result["mended"]:
+            print(f"mended  {fault['kind']} {fault['id']}: {fault['what']}")
+        for fault in result["faults"]:
+            print(f"fault   {fault['kind']} {fault['id']}: {fault['what']}")
+        if not result["faults"]:
+            print("Nothing differs.")
+        elif not fix:
+            _say("`haechi doctor --fix` mends it")
+    if result["faults"]:
+        raise typer.Exit(2)
+
+
+@app.command()
+def trace(
+    target: TargetName = "",
+    last: Annotated[int, typer.Option("--last", "-n", min=1, help="How many calls.")] = 50,
+    unread: Annotated[bool, typer.Option("--unread", help="Only calls with parameters that nothing read.")] = False,
+    as_json: Json = False,
+) -> None:
+    """The last API calls: who, what, answer, and parameters that nothing read."""
+    from haechi.cloud.trace import read_trace
+
+    records = list(read_trace(read_target(target).site.home / "log" / "calls.jsonl", last))
+    records = [r for r in records if r["unread"] or not unread]
+    if as_json:
+        _print(records)
+        return
+    for r in records:
+        clock = time.strftime("%H:%M:%S", time.localtime(r["time"]))
+        ignored = f"  unread: {', '.join(r['unread'])}" if r["unread"] else ""
+        caller = r["caller"].rsplit(":", 1)[-1] or "-"
+        print(f"{clock} {r['status']} {r['code'] or 'ok':28} {r['product']:10} {r['action']:36} {caller:12} {r['ms']:>8} ms{ignored}")
+
+
+@app.command()
+def serve(server: Annotated[str, typer.Argument(help="Which server: cloud.")] = "cloud", as_json: Json = False) -> None:
+    """Run a server in the foreground until SIGTERM."""
+    from haechi.serve import AlreadyRunning, serve_cloud
+
+    if server != "cloud":
+        raise SettingsError(f"There is no server {server!r}.\nUse: haechi serve cloud.")
+    target = read_target("local")
+    if as_json:
+        _print({"server": server, "address": f"127.0.0.1:{target.port}", "pid": os.getpid()})
+    try:
+        serve_cloud(target)
+    except AlreadyRunning as error:
+        raise SettingsError(str(error)) from None
+
+
+@app.command(hidden=True)
+def prepare() -> None:
+    """Build the base image that hosts lie on."""
+    from haechi.serve import prepare as run
+
+    run(read_target("local").site, _say)

@@ -1,0 +1,1 @@
+"""How the control side reaches a server, local or real: by its public interface."""

@@ -1,0 +1,137 @@
+"""The door: one TCP port that speaks plain HTTP, TLS, and proxy requests for *.aliyuncs.com.
+
+It looks at a connection's first bytes without taking them: a TLS hello is decrypted, a CONNECT is answered and looked at again,
+anything else is HTTP (also in the absolute form that proxies get). Hosts other than the cloud's own are refused: behind this
+door nothing leaves the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+import time
+from email.utils import formatdate
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from haechi.cloud.authority import DOMAIN
+from haechi.cloud.gateway import Gateway, Receive, Scope, Send
+
+log = logging.getLogger("haechi.door")
+FIRST_BYTES_SECONDS = 30
+HEAD_LIMIT = 8192  # bytes of a CONNECT request
+TLS_HANDSHAKE = 0x16
+REFUSED = b"HTTP/1.1 403 Forbidden\r\ncontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
+WHY = b"haechi: only the local cloud is reachable through this door. Put other hosts into NO_PROXY.\n"
+
+
+def is_ours(host: str) -> bool:
+    """Whether a host name or host:port is one that the local cloud answers for."""
+    name = host.rsplit(":", 1)[0].strip("[]").lower()
+    return name in ("", "localhost", "::1") or name.startswith("127.") or name == DOMAIN or name.endswith(f".{DOMAIN}")
+
+
+class Door:
+    """Listens on 127.0.0.1:port and hands every request to the gateway."""
+
+    def __init__(self, gateway: Gateway, context: ssl.SSLContext, port: int) -> None:
+        self._gateway = gateway
+        self._context = context
+        self._config = uvicorn.Config(self._app, lifespan="off", log_config=None, access_log=False, timeout_keep_alive=75)
+        self._config.load()
+        self._state = ServerState()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=1024)
+        self._listener.setblocking(False)
+
+    async def serve(self) -> None:
+        """Accept until cancelled; then close what is open."""
+        clock = asyncio.create_task(self._date())
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                connection, _ = await loop.sock_accept(self._listener)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                task = asyncio.create_task(self._welcome(connection))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        finally:
+            clock.cancel()
+            self._listener.close()
+            for task in list(self._tasks):
+                task.cancel()
+            for protocol in list(self._state.connections):
+                protocol.shutdown()
+            if self._state.tasks:
+                await asyncio.wait(list(self._state.tasks), timeout=10)
+
+    async def _welcome(self, connection: socket.socket) -> None:
+        try:
+            async with asyncio.timeout(FIRST_BYTES_SECONDS):
+                first = await _peek(connection, 8)
+                if first == b"CONNECT ":
+                    if not await self._tunnel(connection):
+                        connection.close()
+                        return
+                    first = await _peek(connection, 1)
+        except (OSError, TimeoutError):  # the client went away or never spoke
+            connection.close()
+            return
+        loop = asyncio.get_running_loop()
+        secure = self._context if first[:1] and first[0] == TLS_HANDSHAKE else None
+        try:
+            await loop.connect_accepted_socket(lambda: HttpToolsProtocol(self._config, self._state, {}), connection, ssl=secure)
+        except (OSError, ssl.SSLError) as error:
+            log.info("no TLS with a client: %s", error)
+            connection.close()
+
+    async def _tunnel(self, connection: socket.socket) -> bool:
+        """Answer a CONNECT; True when the client may go on inside it."""
+        loop = asyncio.get_running_loop()
+        head = b""
+        while b"\r\n\r\n" not in head and len(head) < HEAD_LIMIT:
+            part = await loop.sock_recv(connection, HEAD_LIMIT)
+            if not part:
+                return False
+            head += part
+        words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
+        if len(words) == 3 and is_ours(words[1]):
+            await loop.sock_sendall(connection, b"HTTP/1.1 200 Connection established\r\n\r\n")
+            return True
+        await loop.sock_sendall(connection, REFUSED % (len(WHY), WHY))
+        return False
+
+    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The gateway, for requests that are meant for it."""
+        host = next((v.decode("latin-1") for k, v in scope["headers"] if k == b"host"), "")
+        if is_ours(host):
+            await self._gateway(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]})
+        await send({"type": "http.response.body", "body": WHY})
+
+    async def _date(self) -> None:
+        while True:
+            self._state.default_headers = [(b"date", formatdate(time.time(), usegmt=True).encode())]
+            await asyncio.sleep(1)
+
+
+async def _peek(connection: socket.socket, size: int) -> bytes:
+    """The first bytes of a connection, left in it for whoever reads next. Fewer than `size` only if it is not a CONNECT."""
+    loop = asyncio.get_running_loop()
+    connection.setblocking(False)
+    while True:
+        ready = loop.create_future()
+        loop.add_reader(connection.fileno(), lambda f=ready: f.done() or f.set_result(None))  # type: ignore[misc]
+        try:
+            await ready
+        finally:
+            loop.remove_reader(connection.fileno())
+        data = connection.recv(size, socket.MSG_PEEK)
+        if not data or len(data) >= size or not b"CONNECT ".startswith(data):
+            return data
+        await asyncio.sleep(0.01)

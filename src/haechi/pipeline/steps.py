@@ -1,0 +1,196 @@
+"""The steps of `up`, in order. Each is safe to run again: it looks first and does only what is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from haechi.clients.control import ControlClient
+from haechi.pipeline import program, sweep
+from haechi.pipeline.failure import Failure
+from haechi.pipeline.terraform import Terraform
+from haechi.provider.mirror import install
+from haechi.settings import Target
+
+NEEDED = {  # program: Debian package
+    "ip": "iproute2",
+    "nft": "nftables",
+    "conntrack": "conntrack",
+    "haproxy": "haproxy",
+    "mmdebstrap": "mmdebstrap",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "openssl": "openssl",
+}
+PARTS = ("03_app", "04_slb")
+SERVER_SECONDS = 60
+PAGE_SECONDS = 180
+
+
+@dataclass
+class Run:
+    """One run of the pipeline. `say` takes a line of progress."""
+
+    target: Target
+    blueprint: Path
+    say: Callable[[str], None]
+    values: dict[str, str] = field(default_factory=dict)
+
+    def part(self, name: str) -> Terraform:
+        """Terraform on the working copy of one part of the blueprint."""
+        terraform = find_terraform(self.target, self.say)
+        return Terraform(terraform, self.target.work / "meow" / name, self.target.environment(), self.say)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step. `run` returns one line of what it found or did."""
+
+    name: str
+    title: str
+    run: Callable[[Run], str]
+    local_only: bool = False
+
+
+def find_terraform(target: Target, say: Callable[[str], None]) -> str:
+    """The terraform program for this target."""
+    return program.find_program(target.site.home / "bin", say)
+
+
+def check_machine(run: Run) -> str:
+    """Root, and every program the data plane calls; missing ones are installed."""
+    if os.geteuid() != 0:
+        raise Failure("haechi makes namespaces and packet filters, so it needs root.", "Run it as root or through sudo.")
+    missing = sorted({package for name, package in NEEDED.items() if not shutil.which(name)})
+    if missing:
+        run.say(f"installing {' '.join(missing)}")
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        for command in (["apt-get", "-qq", "update"], ["apt-get", "-qq", "install", "-y", "--no-install-recommends", *missing]):
+            done = subprocess.run(command, env=environment, capture_output=True, text=True)
+            if done.returncode:
+                raise Failure(f"apt-get could not install {' '.join(missing)}: {done.stderr.strip()[-300:]}", "Install them and try again.")
+    return "every program is there"
+
+
+def prepare_image(run: Run) -> str:
+    """The base image that instances lie on."""
+    command = [sys.executable, "-m", "haechi", "prepare"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        last = ""
+        for line in process.stderr:
+            last = line.strip()
+            run.say(last)
+    if process.returncode:
+        raise Failure(f"The base image could not be made: {last}", "Check that Debian's mirror is reachable, then `haechi up` again.")
+    return "base image ready"
+
+
+def start_server(run: Run) -> str:
+    """The local cloud, in the background."""
+    control = ControlClient(run.target.control)
+    if control.health() is None:
+        log = run.target.site.home / "log"
+        log.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (log / "cloud.out").open("ab") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "haechi", "serve", "cloud"], stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+            )
+        deadline = time.monotonic() + SERVER_SECONDS
+        while control.health() is None:
+            if process.poll() is not None:
+                raise Failure(f"The cloud server ended at once with {process.returncode}.", f"See {log}/cloud.out and {log}/cloud.log.")
+            if time.monotonic() > deadline:
+                raise Failure("The cloud server does not answer.", f"See {log}/cloud.log.")
+            time.sleep(0.05)
+    faults = control.doctor(fix=True)
+    if faults["faults"]:
+        raise Failure(f"This machine differs from the cloud's plan: {faults['faults'][0]['what']}", "Run `haechi doctor --fix`.")
+    mended = len(faults["mended"])
+    return f"serving on 127.0.0.1:{run.target.port}" + (f", {mended} things mended" if mended else "")
+
+
+def provide_terraform(run: Run) -> str:
+    """The terraform program and its providers."""
+    path = find_terraform(run.target, run.say)
+    wanted = os.environ.get("HAECHI_PROVIDERS", "auto")
+    if wanted not in ("auto", "registry", "local"):
+        raise Failure(f"HAECHI_PROVIDERS is {wanted!r}.", "Use auto, registry or local.")
+    from_registry = wanted == "registry" or (wanted == "auto" and program.registry_answers())
+    if from_registry or not run.target.local:
+        shutil.rmtree(run.target.terraformrc.parent, ignore_errors=True)
+        return f"{path}, providers from the registry"
+    install(run.target.terraformrc.parent, sys.executable)
+    return f"{path}, providers served by haechi (the registry is out of reach)"
+
+
+def operator_key(target: Target) -> Path:
+    """The operator's SSH key pair of this target, made on first use."""
+    path = target.site.home / "ssh" / "operator"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "haechi-operator", "-f", str(path)], check=True)
+    return path
+
+
+def apply_app(run: Run) -> str:
+    """03_app: network, filter, three instances."""
+    public = operator_key(run.target).with_suffix(".pub").read_text().strip()
+    variables: dict[str, object] = {"region": run.target.region, "public_key": public}
+    if run.target.local:
+        variables["operator_cidr"] = f"{run.target.site.outside}/32"
+    count = len(_apply(run, "03_app", variables)["ecs_ids"])
+    return f"{count} instances"
+
+
+def apply_slb(run: Run) -> str:
+    """04_slb: the load balancer over them."""
+    run.values["url"] = str(_apply(run, "04_slb", {"region": run.target.region})["url"])
+    return run.values["url"]
+
+
+def _apply(run: Run, name: str, variables: dict[str, object]) -> dict[str, object]:
+    part = run.part(name)
+    part.copy_from(run.blueprint / name, variables)
+    part.init()
+    for line in sweep.remove_strays(run.target, name, part.resources()):
+        run.say(line)
+    part.apply()
+    return part.outputs()
+
+
+def check_page(run: Run) -> str:
+    """The page, from outside, through the load balancer's public address."""
+    url = run.values["url"]
+    deadline = time.monotonic() + PAGE_SECONDS
+    problem = ""
+    while time.monotonic() < deadline:
+        try:
+            page = httpx.get(url, timeout=5, trust_env=False)
+            if page.status_code == 200 and 'id="instance"' in page.text:
+                return f"{url} shows the cat"
+            problem = f"HTTP {page.status_code}"
+        except httpx.HTTPError as error:
+            problem = str(error) or type(error).__name__
+        run.say(f"the page is not there yet ({problem})")
+        time.sleep(0.5)
+    raise Failure(f"{url} does not show the page: {problem}", "Run `haechi doctor`; an instance's console is in `haechi status --json`.")
+
+
+STEPS = (
+    Step("machine", "Check this machine", check_machine, local_only=True),
+    Step("image", "Base image", prepare_image, local_only=True),
+    Step("server", "Local Alibaba Cloud", start_server, local_only=True),
+    Step("terraform", "Terraform and its providers", provide_terraform),
+    Step("app", "03_app: three instances", apply_app),
+    Step("slb", "04_slb: load balancer", apply_slb),
+    Step("page", "The page, from outside", check_page),
+)

@@ -1,0 +1,80 @@
+"""Finds what an interrupted terraform made but could not write down, and deletes it, so that the next apply starts clean.
+
+A resource is a stray when it carries the blueprint's name (and so was made by it) and no state mentions it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from haechi.clients.aliyun import Aliyun, ApiError
+from haechi.pipeline.cloud import ECS, SLB, VPC, connect, every
+from haechi.settings import Target
+
+GONE_SECONDS = 60.0
+
+
+def remove_strays(target: Target, part: str, state: list[dict[str, Any]], name: str = "meow") -> Iterator[str]:
+    """Delete this part's strays; yields a line for each. `state` as from Terraform.resources."""
+    client = connect(target)
+    known = {str(r["values"].get("id", "")) for r in state}
+    return _app(client, name, known) if part == "03_app" else _slb(client, name, known)
+
+
+def _slb(client: Aliyun, name: str, known: set[str]) -> Iterator[str]:
+    for balancer in every(client, "slb", SLB, "DescribeLoadBalancers", "LoadBalancers.LoadBalancer", LoadBalancerName=f"{name}-slb"):
+        id = balancer["LoadBalancerId"]
+        if balancer["LoadBalancerName"] != f"{name}-slb":
+            continue
+        if id not in known:
+            client.call("slb", SLB, "DeleteLoadBalancer", {"LoadBalancerId": id})
+            yield f"removed stray {id}"
+            continue
+        whole = client.call("slb", SLB, "DescribeLoadBalancerAttribute", {"LoadBalancerId": id})
+        for listener in whole["ListenerPortsAndProtocol"]["ListenerPortAndProtocol"]:
+            protocol, port = listener["ListenerProtocol"], listener["ListenerPort"]
+            if f"{id}:{protocol}:{port}" not in known:
+                listener_key = {"LoadBalancerId": id, "ListenerPort": port, "ListenerProtocol": protocol}
+                client.call("slb", SLB, "DeleteLoadBalancerListener", listener_key)
+                yield f"removed stray listener {protocol}:{port} of {id}"
+
+
+def _app(client: Aliyun, name: str, known: set[str]) -> Iterator[str]:
+    strays = [
+        i["InstanceId"]
+        for i in every(client, "ecs", ECS, "DescribeInstances", "Instances.Instance", InstanceName=f"{name}-app-*")
+        if i["InstanceId"] not in known
+    ]
+    for id in strays:
+        client.call("ecs", ECS, "DeleteInstance", {"InstanceId": id, "Force": True})
+    if strays:
+        _wait_gone(client, strays)
+        yield f"removed stray {' '.join(strays)}"
+    for pair in every(client, "ecs", ECS, "DescribeKeyPairs", "KeyPairs.KeyPair", KeyPairName=f"{name}-operator"):
+        if pair["KeyPairName"] not in known:
+            client.call("ecs", ECS, "DeleteKeyPairs", {"KeyPairNames": f'["{pair["KeyPairName"]}"]'})
+            yield f"removed stray key pair {pair['KeyPairName']}"
+    for group in every(client, "ecs", ECS, "DescribeSecurityGroups", "SecurityGroups.SecurityGroup", SecurityGroupName=f"{name}-app"):
+        if group["SecurityGroupId"] not in known:
+            client.call("ecs", ECS, "DeleteSecurityGroup", {"SecurityGroupId": group["SecurityGroupId"]})
+            yield f"removed stray {group['SecurityGroupId']}"
+    for vpc in every(client, "vpc", VPC, "DescribeVpcs", "Vpcs.Vpc", VpcName=f"{name}-vpc"):
+        for vswitch in every(client, "vpc", VPC, "DescribeVSwitches", "VSwitches.VSwitch", VpcId=vpc["VpcId"]):
+            if vswitch["VSwitchId"] not in known and vswitch["VSwitchName"] == f"{name}-vswitch":
+                client.call("vpc", VPC, "DeleteVSwitch", {"VSwitchId": vswitch["VSwitchId"]})
+                yield f"removed stray {vswitch['VSwitchId']}"
+        if vpc["VpcId"] not in known:
+            client.call("vpc", VPC, "DeleteVpc", {"VpcId": vpc["VpcId"]})
+            yield f"removed stray {vpc['VpcId']}"
+
+
+def _wait_gone(client: Aliyun, ids: list[str]) -> None:
+    asked = "[" + ",".join(f'"{id}"' for id in ids) + "]"
+    deadline = time.monotonic() + GONE_SECONDS
+    while time.monotonic() < deadline:
+        if client.call("ecs", ECS, "DescribeInstances", {"InstanceIds": asked})["TotalCount"] == 0:
+            return
+        time.sleep(0.3)
+    raise ApiError("Timeout", f"instances {asked} are still there", 0, "", "DeleteInstance")

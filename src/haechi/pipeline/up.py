@@ -1,0 +1,96 @@
+"""Runs the steps of `up` and takes them back with `down`."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import haechi
+from haechi.clients.control import ControlClient
+from haechi.pipeline.failure import Failure
+from haechi.pipeline.journal import Journal
+from haechi.pipeline.steps import PARTS, STEPS, Run, provide_terraform, start_server
+from haechi.settings import Target
+
+Progress = Callable[[str, str], None]  # (step title, line)
+
+
+def blueprint() -> Path:
+    """Where the blueprint's files are: in the checkout, or inside the installed package."""
+    package = Path(haechi.__file__).parent
+    found = [p for p in (package / "blueprints" / "meow", package.parents[1] / "blueprints" / "meow") if p.is_dir()]
+    if not found:
+        raise Failure("The blueprint's files are missing from this installation.", "Install haechi again.")
+    return found[0]
+
+
+def up(target: Target, progress: Progress, refresh: Callable[[], Target]) -> dict[str, object]:
+    """Do every step; {url, seconds, steps: [{step, seconds, what}]}. `refresh` reads the target again once the server has made its key."""
+    began = time.monotonic()
+    done: list[dict[str, object]] = []
+    with _alone(target):
+        journal = Journal(target.site.home / "journal.jsonl")
+        cut = journal.interrupted()
+        if cut:
+            progress("haechi", f"the last run was cut off in step {cut}; carrying on")
+        run = Run(target, blueprint(), lambda line: None)
+        for step in STEPS:
+            if step.local_only and not target.local:
+                continue
+            run.say = lambda line, title=step.title: progress(title, line)  # type: ignore[misc]
+            started = time.monotonic()
+            journal.write(step.name, "begin")
+            progress(step.title, "")
+            try:
+                what = step.run(run)
+            except BaseException as error:
+                journal.write(step.name, "fail", why=type(error).__name__)
+                raise
+            seconds = round(time.monotonic() - started, 1)
+            journal.write(step.name, "end", seconds=seconds)
+            progress(step.title, f"✓ {what} ({seconds} s)")
+            done.append({"step": step.name, "seconds": seconds, "what": what})
+            run.target = refresh()
+    return {"url": run.values["url"], "seconds": round(time.monotonic() - began, 1), "steps": done}
+
+
+def down(target: Target, progress: Progress, refresh: Callable[[], Target]) -> dict[str, object]:
+    """Destroy the blueprint with terraform, then end the server. {destroyed: [...], left: {kind: count}}."""
+    destroyed: list[str] = []
+    left: dict[str, int] = {}
+    with _alone(target):
+        run = Run(target, blueprint(), lambda line: None)
+        parts = [p for p in reversed(PARTS) if (target.work / "meow" / p / "terraform.tfstate").exists()]
+        if parts and target.local:
+            start_server(run)
+            run.target = refresh()
+            provide_terraform(run)
+        for name in parts:
+            run.say = lambda line, name=name: progress(name, line)  # type: ignore[misc]
+            part = run.part(name)
+            if part.resources():
+                progress(name, "destroying")
+                part.init()
+                part.destroy()
+                destroyed.append(name)
+        control = ControlClient(target.control)
+        health = control.health() if target.local else None
+        if health is not None:
+            left = {kind: count for kind, count in health["resources"].items() if count}
+            control.stop()
+    return {"destroyed": destroyed, "left": left}
+
+
+@contextmanager
+def _alone(target: Target) -> Iterator[None]:
+    """One `up` or `down` of a site at a time."""
+    target.site.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (target.site.home / "up.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Failure("Another `haechi up` or `down` of this site is at work.", "Wait until it ends.") from None
+        yield

@@ -1,0 +1,165 @@
+"""The composition root: builds a server from its parts and runs it. Nothing is decided here.
+
+    haechi serve cloud      the local Alibaba Cloud, until SIGTERM; hosts and packets stay when it ends
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import logging
+import logging.handlers
+import os
+import secrets
+import shutil
+import signal
+import string
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import uvloop
+
+from haechi.cloud import authority
+from haechi.cloud.control import Control
+from haechi.cloud.desired import render_plan
+from haechi.cloud.door import Door
+from haechi.cloud.gateway import Gateway
+from haechi.cloud.linklocal import LinkLocal
+from haechi.cloud.machines import Machines
+from haechi.cloud.products.ecs.images import resume_images
+from haechi.cloud.products.ecs.removal import remove_instance
+from haechi.cloud.runtime import Runtime
+from haechi.cloud.store import Store
+from haechi.cloud.trace import Trace
+from haechi.dataplane.image import Images
+from haechi.dataplane.reconcile import Dataplane
+from haechi.dataplane.site import Site
+from haechi.settings import Target, credentials_path
+
+log = logging.getLogger("haechi.serve")
+
+
+class AlreadyRunning(RuntimeError):
+    """Another server of this site holds the lock."""
+
+
+def prepare(site: Site, progress: Callable[[str], None]) -> None:
+    """Build or unpack the base image that every host lies on (about a minute the first time)."""
+    Images(site).ensure_base(progress)
+
+
+def purge(site: Site, keep_cache: bool) -> None:
+    """Remove everything of a site from this machine: hosts, packets, files; the cache unless told to keep it."""
+    with _lock(site):
+        Dataplane(site).destroy()
+    shutil.rmtree(site.home, ignore_errors=True)
+    shutil.rmtree(site.run, ignore_errors=True)
+    if not keep_cache:
+        shutil.rmtree(site.cache, ignore_errors=True)
+
+
+def serve_cloud(target: Target) -> None:
+    """Run the cloud server in the foreground until SIGTERM or SIGINT. Raises AlreadyRunning."""
+    site = target.site
+    site.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    site.run.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _log_to(site.home / "log" / "cloud.log")
+    with _lock(site):
+        uvloop.run(_cloud(target))
+
+
+async def _cloud(target: Target) -> None:
+    site = target.site
+    started = time.monotonic()
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    authority.ensure_authority(site.home / "ca")
+    store = Store(site.home / "cloud.db")
+    account = _ensure_root_key(site, store)
+    trace = Trace(site.home / "log" / "calls.jsonl")
+    linklocal = LinkLocal(site, store, loop)
+    dataplane = Dataplane(site, linklocal.follow)
+    machines = Machines(store, dataplane, render_plan, remove_instance, site.home / "boot-id")
+    runtime = Runtime(site, store, dataplane, machines, render_plan, account, target.region)
+    linklocal.open(runtime, dataplane.networks)
+    control = Control(runtime, stop.set)
+    door = Door(Gateway(runtime, trace), authority.server_context(site.home / "ca"), target.port)
+
+    try:
+        await asyncio.to_thread(dataplane.open, render_plan(store.view()))
+    except RuntimeError:
+        log.exception("the data plane could not be brought up whole; `haechi doctor` tells what is missing")
+    machines.open()
+    resume_images(runtime)
+    servers = [asyncio.create_task(door.serve()), asyncio.create_task(control.serve(site.run / "control.sock"))]
+    log.info("serving on 127.0.0.1:%d after %.2f s", target.port, time.monotonic() - started)
+    waiting = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait([*servers, waiting], return_when=asyncio.FIRST_COMPLETED)
+    for server in servers:
+        server.cancel()
+    results = await asyncio.gather(*servers, return_exceptions=True)
+    await asyncio.to_thread(machines.close)
+    linklocal.close()
+    dataplane.close()
+    trace.close()
+    store.close()
+    for failure in [r for r in results if isinstance(r, Exception)]:
+        raise failure
+
+
+def _ensure_root_key(site: Site, store: Store) -> str:
+    """The account's id. Its root key is made once; the file that tools read is written again if it was lost."""
+    keys = [k for k in store.view().find("access_key") if not k["UserName"]]
+    if not keys:
+        letters = string.ascii_letters + string.digits
+        id = "LTAI" + "".join(secrets.choice(letters) for _ in range(20))
+        secret = "".join(secrets.choice(letters) for _ in range(30))
+        account = "1" + "".join(secrets.choice(string.digits) for _ in range(15))
+        with store.write() as tx:
+            data = {"AccessKeySecret": secret, "Status": "Active", "UserName": "", "Account": account, "CreatedAt": store.now()}
+            tx.put("access_key", id, "", data)
+        keys = store.view().find("access_key", UserName="")
+    key = keys[0]
+    path = credentials_path(site)
+    text = json.dumps({"account": key["Account"], "access_key_id": key.id, "access_key_secret": key["AccessKeySecret"]})
+    if not path.exists() or path.read_text() != text:
+        temporary = path.with_suffix(".tmp")
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+        temporary.replace(path)
+    return str(key["Account"])
+
+
+class _lock:
+    """Holds the site's lock: one server, or one purge, at a time."""
+
+    def __init__(self, site: Site) -> None:
+        self._path = site.home.parent / f".{site.home.name}.lock"
+
+    def __enter__(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._path.open("w")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise AlreadyRunning(
+                "A haechi server of this site is running already.\nStop it with `haechi down`, or choose another HAECHI_SITE."
+            ) from None
+
+    def __exit__(self, *_: object) -> None:
+        self._path.unlink(missing_ok=True)
+        self._file.close()
+
+
+def _log_to(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handler = logging.handlers.RotatingFileHandler(path, maxBytes=8 << 20, backupCount=1)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("httpx").setLevel(logging.WARNING)
