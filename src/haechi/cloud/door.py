@@ -41,7 +41,7 @@ class Door:
     def __init__(self, gateway: Gateway, context: ssl.SSLContext, port: int) -> None:
         self._gateway = gateway
         self._context = context
-        self._config = uvicorn.Config(self._app, lifespan="off", log_config=None, access_log=False, timeout_keep_alive=75)
+        self._config = uvicorn.Config(self._app, interface="asgi3", lifespan="off", log_config=None, access_log=False, timeout_keep_alive=75)
         self._config.load()
         self._state = ServerState()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -70,24 +70,25 @@ class Door:
                 await asyncio.wait(list(self._state.tasks), timeout=10)
 
     async def _welcome(self, connection: socket.socket) -> None:
+        """Find out what a connection speaks and hand it on; whatever goes wrong, it is closed."""
+        handed = False
         try:
             async with asyncio.timeout(FIRST_BYTES_SECONDS):
                 first = await _peek(connection, 8)
                 if first == b"CONNECT ":
                     if not await self._tunnel(connection):
-                        connection.close()
                         return
                     first = await _peek(connection, 1)
-        except (OSError, TimeoutError):  # the client went away or never spoke
-            connection.close()
-            return
-        loop = asyncio.get_running_loop()
-        secure = self._context if first[:1] and first[0] == TLS_HANDSHAKE else None
-        try:
-            await loop.connect_accepted_socket(lambda: HttpToolsProtocol(self._config, self._state, {}), connection, ssl=secure)
-        except (OSError, ssl.SSLError) as error:
-            log.info("no TLS with a client: %s", error)
-            connection.close()
+            if first:
+                secure = self._context if first[0] == TLS_HANDSHAKE else None
+                loop = asyncio.get_running_loop()
+                await loop.connect_accepted_socket(lambda: HttpToolsProtocol(self._config, self._state, {}), connection, ssl=secure)
+                handed = True
+        except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
+            log.info("a client went away: %s", error)
+        finally:
+            if not handed:
+                connection.close()
 
     async def _tunnel(self, connection: socket.socket) -> bool:
         """Answer a CONNECT; True when the client may go on inside it."""
