@@ -29,6 +29,7 @@ from haechi.cloud.gateway import Gateway
 from haechi.cloud.linklocal import LinkLocal
 from haechi.cloud.machines import Machines
 from haechi.cloud.products.ecs.images import resume_images
+from haechi.cloud.products.ecs.lifetime import release_due
 from haechi.cloud.products.ecs.removal import remove_instance
 from haechi.cloud.runtime import Runtime
 from haechi.cloud.store import Store
@@ -82,11 +83,10 @@ async def _cloud(target: Target) -> None:
     store = Store(site.home / "cloud.db")
     account = _ensure_root_key(site, store)
     trace = Trace(site.home / "log" / "calls.jsonl")
-    linklocal = LinkLocal(site, store, loop)
+    linklocal = LinkLocal(site, loop)
     dataplane = Dataplane(site, linklocal.follow)
     machines = Machines(store, dataplane, render_plan, remove_instance, site.home / "boot-id")
     runtime = Runtime(site, store, dataplane, machines, render_plan, account, target.region)
-    linklocal.open(runtime, dataplane.networks)
     control = Control(runtime, stop.set)
     door = Door(Gateway(runtime, trace), authority.server_context(site.home / "ca"), target.port)
 
@@ -96,7 +96,13 @@ async def _cloud(target: Target) -> None:
         log.exception("the data plane could not be brought up whole; `haechi doctor` tells what is missing")
     machines.open()
     resume_images(runtime)
-    servers = [asyncio.create_task(door.serve()), asyncio.create_task(control.serve(site.run / "control.sock"))]
+    work = (
+        door.serve(),
+        control.serve(site.run / "control.sock"),
+        linklocal.serve(runtime, dataplane.networks),
+        _every_minute(lambda: release_due(runtime)),
+    )
+    servers = [asyncio.create_task(w) for w in work]
     log.info("serving on 127.0.0.1:%d after %.2f s", target.port, time.monotonic() - started)
     waiting = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait([*servers, waiting], return_when=asyncio.FIRST_COMPLETED)
@@ -104,12 +110,17 @@ async def _cloud(target: Target) -> None:
         server.cancel()
     results = await asyncio.gather(*servers, return_exceptions=True)
     await asyncio.to_thread(machines.close)
-    linklocal.close()
     dataplane.close()
     trace.close()
     store.close()
     for failure in [r for r in results if isinstance(r, Exception)]:
         raise failure
+
+
+async def _every_minute(work: Callable[[], object]) -> None:
+    while True:
+        await asyncio.sleep(60)
+        await asyncio.to_thread(work)
 
 
 def _ensure_root_key(site: Site, store: Store) -> str:

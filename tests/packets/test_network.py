@@ -155,8 +155,9 @@ def real_network(lab: Lab, address: str) -> None:
     """A host "far" with `address` on a network that the machine has an interface (.1) in, as its real ones."""
     lab.boot("far")
     gateway = address.rsplit(".", 1)[0] + ".1"
-    kernel.ip("link add tn12 type veth peer name eth0 netns " + lab.site.netns("far"), f"addr add {gateway}/24 dev tn12", "link set tn12 up")
-    kernel.ip(f"addr add {address}/24 dev eth0", "link set eth0 up", f"route add default via {gateway}", netns=lab.site.netns("far"))
+    far = lab.site.netns("far")
+    kernel.ip(f"link add tn12 type veth peer name eth0 netns {far}", f"addr add {gateway}/24 dev tn12", "link set tn12 up")
+    kernel.ip(f"addr add {address}/24 dev eth0", "link set eth0 up", f"route add default via {gateway}", netns=far)
 
 
 def test_public_hosts_reach_the_real_network_behind_the_machine(lab: Lab) -> None:

@@ -96,7 +96,7 @@ def make_key(cloud: LocalCloud, name: str = "pair") -> str:
 
 def refused(cloud: LocalCloud, action: str, code: str, status: int = 400, **params: Any) -> None:
     """The action is refused with this code and status, and nothing is stored."""
-    before = cloud.store.view().tables if hasattr(cloud.store.view(), "tables") else dict(cloud.store._tables)
+    before = dict(cloud.store._tables)
     with pytest.raises(Refused) as error:
         cloud.call(action, version="2014-05-26", **params)
     assert (error.value.code, error.value.status) == (code, status), error.value

@@ -6,32 +6,30 @@ import pytest
 
 from tests.localcloud import LocalCloud, Refused
 
-REGION = "ap-southeast-1"
+
+def make_vpc(cloud: LocalCloud) -> str:
+    return str(cloud.call("CreateVpc", CidrBlock="172.16.0.0/12")["VpcId"])
 
 
-def put_vpc(cloud: LocalCloud, id: str = "vpc-a", region: str = REGION) -> str:
-    with cloud.store.write() as tx:
-        tx.put("vpc", id, region, {"VpcName": "", "CidrBlock": "172.16.0.0/12", "Status": "Available", "CreatedAt": 0})
-    return id
+def make_group(cloud: LocalCloud, vpc: str, **params: object) -> str:
+    return str(cloud.call("CreateSecurityGroup", **{"VpcId": vpc, **params})["SecurityGroupId"])
 
 
-def put_instance(cloud: LocalCloud, *groups: str, id: str = "i-a") -> None:
-    data = {"SecurityGroupIds": list(groups), "Status": "Stopped", "SecondaryPrivateIps": [], "CreatedAt": 0}
-    with cloud.store.write() as tx:
-        tx.put("instance", id, REGION, data)
-
-
-def make_group(cloud: LocalCloud, **params: object) -> str:
-    return str(cloud.call("CreateSecurityGroup", **{"VpcId": "vpc-a", **params})["SecurityGroupId"])
+def make_instance(cloud: LocalCloud, vpc: str, group: str, **params: object) -> str:
+    """A stopped instance with a vSwitch of its own."""
+    used = len(cloud.call("DescribeVSwitches", VpcId=vpc)["VSwitches"]["VSwitch"])
+    vswitch = cloud.call("CreateVSwitch", VpcId=vpc, ZoneId="ap-southeast-1a", CidrBlock=f"172.16.{used}.0/24")["VSwitchId"]
+    params = {"ImageId": "debian_12_5_x64_20G_alibase_20240325.vhd", "InstanceType": "ecs.t6-c1m1.large", **params}
+    return str(cloud.call("CreateInstance", VSwitchId=vswitch, SecurityGroupId=group, **params)["InstanceId"])
 
 
 @pytest.fixture
 def vpc(cloud: LocalCloud) -> str:
-    return put_vpc(cloud)
+    return make_vpc(cloud)
 
 
 def test_created_group_is_listed_in_full(cloud: LocalCloud, vpc: str) -> None:
-    id = make_group(cloud, SecurityGroupName="web", Description="for the web", Tag=[{"Key": "a", "Value": "b"}])
+    id = make_group(cloud, vpc, SecurityGroupName="web", Description="for the web", Tag=[{"Key": "a", "Value": "b"}])
     assert id.startswith("sg-")
     answer = cloud.call("DescribeSecurityGroups", SecurityGroupId=id)
     assert (answer["TotalCount"], answer["PageNumber"], answer["PageSize"], answer["NextToken"]) == (1, 1, 10, "")
@@ -59,7 +57,7 @@ def test_created_group_is_listed_in_full(cloud: LocalCloud, vpc: str) -> None:
 
 
 def test_group_reaches_the_plan_and_leaves_it(cloud: LocalCloud, vpc: str) -> None:
-    basic, strict = make_group(cloud), make_group(cloud, SecurityGroupType="enterprise")
+    basic, strict = make_group(cloud, vpc), make_group(cloud, vpc, SecurityGroupType="enterprise")
     groups = cloud.dataplane.plan.groups
     assert (groups[basic].inner, groups[basic].open_out) == (True, True)
     assert (groups[strict].inner, groups[strict].open_out) == (False, False)
@@ -73,7 +71,7 @@ def test_group_reaches_the_plan_and_leaves_it(cloud: LocalCloud, vpc: str) -> No
 
 
 def test_same_client_token_gives_the_same_group(cloud: LocalCloud, vpc: str) -> None:
-    assert make_group(cloud, ClientToken="t") == make_group(cloud, ClientToken="t") != make_group(cloud)
+    assert make_group(cloud, vpc, ClientToken="t") == make_group(cloud, vpc, ClientToken="t") != make_group(cloud, vpc)
 
 
 @pytest.mark.parametrize(
@@ -91,30 +89,30 @@ def test_same_client_token_gives_the_same_group(cloud: LocalCloud, vpc: str) -> 
 )
 def test_refused_groups(cloud: LocalCloud, vpc: str, params: dict[str, object], code: str) -> None:
     with pytest.raises(Refused) as refused:
-        make_group(cloud, **params)
+        make_group(cloud, vpc, **params)
     assert refused.value.code == code
     assert cloud.call("DescribeSecurityGroups")["TotalCount"] == 0
 
 
 def test_quota(cloud: LocalCloud, vpc: str) -> None:
     for _ in range(100):
-        make_group(cloud)
+        make_group(cloud, vpc)
     with pytest.raises(Refused) as refused:
-        make_group(cloud)
+        make_group(cloud, vpc)
     assert refused.value.code == "QuotaExceed.SecurityGroup"
 
 
 def test_filters_and_both_kinds_of_pages(cloud: LocalCloud, vpc: str) -> None:
-    put_vpc(cloud, "vpc-b")
-    ids = [make_group(cloud, SecurityGroupName=f"web{n}", Tag=[{"Key": "n", "Value": str(n)}]) for n in range(5)]
-    other = make_group(cloud, VpcId="vpc-b", SecurityGroupName="db", SecurityGroupType="enterprise")
+    second = make_vpc(cloud)
+    ids = [make_group(cloud, vpc, SecurityGroupName=f"web{n}", Tag=[{"Key": "n", "Value": str(n)}]) for n in range(5)]
+    other = make_group(cloud, second, SecurityGroupName="db", SecurityGroupType="enterprise")
 
     def found(**params: object) -> list[str]:
         answer = cloud.call("DescribeSecurityGroups", **params)
         return [g["SecurityGroupId"] for g in answer["SecurityGroups"]["SecurityGroup"]]
 
     assert found() == [*ids, other]
-    assert found(VpcId="vpc-b") == [other]
+    assert found(VpcId=second) == [other]
     assert found(SecurityGroupType="enterprise") == [other]
     assert found(SecurityGroupName="web1") == [ids[1]]
     assert found(SecurityGroupName="web") == []
@@ -140,7 +138,7 @@ def test_filters_and_both_kinds_of_pages(cloud: LocalCloud, vpc: str) -> None:
 
 
 def test_attributes_change_and_clear(cloud: LocalCloud, vpc: str) -> None:
-    id = make_group(cloud, Description="old")
+    id = make_group(cloud, vpc, Description="old")
     cloud.call("ModifySecurityGroupAttribute", SecurityGroupId=id, SecurityGroupName="new")
     group = cloud.call("DescribeSecurityGroups", SecurityGroupId=id)["SecurityGroups"]["SecurityGroup"][0]
     assert (group["SecurityGroupName"], group["Description"]) == ("new", "old")
@@ -150,8 +148,8 @@ def test_attributes_change_and_clear(cloud: LocalCloud, vpc: str) -> None:
 
 
 def test_group_in_use_stays(cloud: LocalCloud, vpc: str) -> None:
-    used, named, naming = make_group(cloud), make_group(cloud), make_group(cloud)
-    put_instance(cloud, used)
+    used, named, naming = make_group(cloud, vpc), make_group(cloud, vpc), make_group(cloud, vpc)
+    make_instance(cloud, vpc, used)
     cloud.call("AuthorizeSecurityGroup", SecurityGroupId=naming, IpProtocol="all", PortRange="-1/-1", SourceGroupId=named)
     for id in (used, named):
         with pytest.raises(Refused) as refused:
@@ -196,5 +194,5 @@ def test_unknown_group(cloud: LocalCloud, action: str) -> None:
 def test_nothing_is_stored_when_the_filter_cannot_be_set(cloud: LocalCloud, vpc: str) -> None:
     cloud.dataplane.fail = "nft says no"
     with pytest.raises(Refused):
-        make_group(cloud)
+        make_group(cloud, vpc)
     assert cloud.call("DescribeSecurityGroups")["TotalCount"] == 0

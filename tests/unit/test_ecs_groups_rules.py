@@ -8,16 +8,20 @@ import pytest
 
 from haechi.dataplane.plan import Rule
 from tests.localcloud import LocalCloud, Refused
-from tests.unit.test_ecs_groups import make_group, put_vpc
+from tests.unit.test_ecs_groups import make_group, make_vpc
 
 SSH = {"IpProtocol": "tcp", "PortRange": "22/22", "SourceCidrIp": "10.0.0.0/8"}
 OUT = {"IpProtocol": "udp", "PortRange": "53/53", "DestCidrIp": "0.0.0.0/0"}
 
 
 @pytest.fixture
-def group(cloud: LocalCloud) -> str:
-    put_vpc(cloud)
-    return make_group(cloud, SecurityGroupName="mine")
+def vpc(cloud: LocalCloud) -> str:
+    return make_vpc(cloud)
+
+
+@pytest.fixture
+def group(cloud: LocalCloud, vpc: str) -> str:
+    return make_group(cloud, vpc, SecurityGroupName="mine")
 
 
 def rules(cloud: LocalCloud, group: str, **params: object) -> list[dict[str, Any]]:
@@ -60,8 +64,8 @@ def test_flat_rule_is_shown_in_full_and_filters(cloud: LocalCloud, group: str) -
     )
 
 
-def test_many_rules_of_both_directions(cloud: LocalCloud, group: str) -> None:
-    other = make_group(cloud, SecurityGroupName="other")
+def test_many_rules_of_both_directions(cloud: LocalCloud, vpc: str, group: str) -> None:
+    other = make_group(cloud, vpc, SecurityGroupName="other")
     cloud.call(
         "AuthorizeSecurityGroup",
         SecurityGroupId=group,
@@ -141,10 +145,9 @@ def test_refused_rules(cloud: LocalCloud, group: str, change: dict[str, str], co
     assert rules(cloud, group) == []
 
 
-def test_refused_peers(cloud: LocalCloud, group: str) -> None:
-    put_vpc(cloud, "vpc-b")
-    far = make_group(cloud, VpcId="vpc-b")
-    strict = make_group(cloud, SecurityGroupType="enterprise")
+def test_refused_peers(cloud: LocalCloud, vpc: str, group: str) -> None:
+    far = make_group(cloud, make_vpc(cloud))
+    strict = make_group(cloud, vpc, SecurityGroupType="enterprise")
     rule = {"IpProtocol": "all", "PortRange": "-1/-1"}
     for action, field, peer, code in (
         ("AuthorizeSecurityGroup", "SourceGroupId", far, "InvalidSourceGroupId.Mismatch"),
@@ -161,8 +164,8 @@ def test_refused_peers(cloud: LocalCloud, group: str) -> None:
     assert refused.value.code == "MissingParameter.Dest"
 
 
-def test_where_both_peers_are_given_the_network_counts(cloud: LocalCloud, group: str) -> None:
-    other = make_group(cloud)
+def test_where_both_peers_are_given_the_network_counts(cloud: LocalCloud, vpc: str, group: str) -> None:
+    other = make_group(cloud, vpc)
     cloud.call("AuthorizeSecurityGroup", SecurityGroupId=group, **SSH, SourceGroupId=other)
     assert [(r["SourceCidrIp"], r["SourceGroupId"]) for r in rules(cloud, group)] == [("10.0.0.0/8", "")]
     with pytest.raises(Refused) as refused:
@@ -173,7 +176,7 @@ def test_where_both_peers_are_given_the_network_counts(cloud: LocalCloud, group:
     assert refused.value.code == "InvalidParam.DuplicatePermissions"
 
 
-def test_limits(cloud: LocalCloud, group: str) -> None:
+def test_limits(cloud: LocalCloud, vpc: str, group: str) -> None:
     for start in (1, 101):
         many = [{**SSH, "PortRange": f"{n}/{n}"} for n in range(start, start + 100)]
         cloud.call("AuthorizeSecurityGroup", SecurityGroupId=group, Permissions=many)
@@ -184,7 +187,7 @@ def test_limits(cloud: LocalCloud, group: str) -> None:
     first = cloud.call("DescribeSecurityGroupAttribute", SecurityGroupId=group, MaxResults=150)
     rest = cloud.call("DescribeSecurityGroupAttribute", SecurityGroupId=group, MaxResults=150, NextToken=first["NextToken"])
     assert [len(a["Permissions"]["Permission"]) for a in (first, rest)] == [150, 50] and rest["NextToken"] == ""
-    other, peer = make_group(cloud), make_group(cloud)
+    other, peer = make_group(cloud, vpc), make_group(cloud, vpc)
     named = [{"IpProtocol": "tcp", "PortRange": f"{n}/{n}", "SourceGroupId": peer} for n in range(1, 22)]
     with pytest.raises(Refused) as refused:
         cloud.call("AuthorizeSecurityGroup", SecurityGroupId=other, Permissions=named)

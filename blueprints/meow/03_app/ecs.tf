@@ -32,7 +32,7 @@ resource "alicloud_instance" "app" {
   system_disk_category       = "cloud_efficiency"
   system_disk_size           = 20
   internet_charge_type       = "PayByTraffic"
-  internet_max_bandwidth_out = 10
+  internet_max_bandwidth_out = 100
   key_name                   = var.public_key == "" ? null : alicloud_ecs_key_pair.operator[0].key_pair_name
   user_data = templatefile("${path.module}/files/deploy_app.sh.tftpl", {
     prefix = var.name

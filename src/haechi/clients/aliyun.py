@@ -74,6 +74,7 @@ class Aliyun:
         timeout: float = 60,
         connect_timeout: float = 60,
         ca_file: str | None = None,
+        use_proxy: bool = True,
     ) -> None:
         fixed = Keys(access_key_id, access_key_secret, security_token)
         self.region, self.endpoints, self.protocol = region, dict(endpoints or {}), protocol.lower()
@@ -82,10 +83,12 @@ class Aliyun:
         self._pools: dict[str, urllib3.PoolManager] = {}
         options = {"maxsize": 16, "retries": False, "timeout": urllib3.Timeout(connect=connect_timeout, read=timeout), "ca_certs": ca_file}
         self._direct = urllib3.PoolManager(**options)  # type: ignore[arg-type]
-        proxy = urllib.request.getproxies_environment().get(self.protocol)
+        proxy = urllib.request.getproxies_environment().get(self.protocol) if use_proxy else None
         self._proxied = urllib3.ProxyManager(_with_scheme(proxy), **options) if proxy else None  # type: ignore[arg-type]
 
-    def call(self, product: str, version: str, action: str, params: Mapping[str, Any] | None = None, region: str | None = None) -> dict[str, Any]:
+    def call(
+        self, product: str, version: str, action: str, params: Mapping[str, Any] | None = None, region: str | None = None
+    ) -> dict[str, Any]:
         """Call an action; nested lists and maps in `params` are flattened, None is left out. Raises ApiError.
 
         Throttling, HTTP 5xx and connection failures are tried a few times when repeating is safe: reading actions, and those
@@ -120,7 +123,7 @@ class Aliyun:
             headers["x-acs-security-token"] = keys.security_token
         headers["authorization"] = sign(keys, headers, "POST", "/", "")
         headers |= {"accept": "application/json", "user-agent": self._user_agent}
-        bypass = urllib.request.proxy_bypass_environment(host.rpartition(":")[0] or host)
+        bypass = urllib.request.proxy_bypass(host.rpartition(":")[0] or host)
         pool = self._direct if self._proxied is None or bypass else self._proxied
         try:
             response = pool.request("POST", f"{self.protocol}://{host}/", body=body, headers=headers)

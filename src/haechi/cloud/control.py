@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
@@ -42,7 +43,7 @@ class Control:
         ]
         config = uvicorn.Config(Starlette(routes=routes), uds=str(path), lifespan="off", log_config=None, access_log=False)
         server = uvicorn.Server(config)
-        server.capture_signals = _leave_signals  # type: ignore[method-assign]
+        server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]  # SIGTERM is the composition root's
         os.umask(0o077)
         try:
             await server.serve()
@@ -83,9 +84,3 @@ class Control:
         self._stop()
         return JSONResponse({"stopping": True})
 
-
-class _leave_signals:
-    """uvicorn would take SIGTERM for itself; the composition root handles it."""
-
-    def __enter__(self) -> None: ...
-    def __exit__(self, *_: object) -> None: ...

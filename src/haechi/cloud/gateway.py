@@ -95,7 +95,7 @@ class Gateway:
         now = self._runtime.store.now()
         if abs(now - credential.time) > acs.CLOCK_SKEW:
             raise ApiError("InvalidTimeStamp.Expired", "Specified time stamp or date value is expired.")
-        caller, secret = find_caller(self._runtime.store.view(), credential, self._runtime.account)
+        caller, secret = find_caller(self._runtime.store.view(), credential, self._runtime.account, now)
         acs.check_signature(exchange.request, credential, secret)
         self._use_nonce(f"{credential.access_key} {credential.nonce}", now)
         exchange.caller = caller

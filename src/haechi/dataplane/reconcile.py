@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from haechi.dataplane import sysctls
 from haechi.dataplane.balancer import Balancers
 from haechi.dataplane.host import Hosts, sysctls_needed
 from haechi.dataplane.image import Images
@@ -114,7 +115,7 @@ class Dataplane:
 
     def repair(self, plan: Plan) -> None:
         """Mend every difference that can be mended: networks, balancers, the power of hosts, orphans."""
-        self.networks.add_sysctls(sysctls_needed())
+        sysctls.hold(self.site.prefix, sysctls_needed())
         with self._lock:
             self.networks.repair(plan)
             self.balancers.repair(plan)
@@ -138,7 +139,7 @@ class Dataplane:
 
     def open(self, plan: Plan) -> None:
         """At start: adopt what runs, mend everything but the power of hosts, and watch helper processes."""
-        self.networks.add_sysctls(sysctls_needed())
+        sysctls.hold(self.site.prefix, sysctls_needed())
         self.apply(plan)
         self.balancers.start_watching()
 

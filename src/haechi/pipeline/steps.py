@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -157,7 +158,7 @@ def apply_slb(run: Run) -> str:
     return run.values["url"]
 
 
-def _apply(run: Run, name: str, variables: dict[str, object]) -> dict[str, object]:
+def _apply(run: Run, name: str, variables: dict[str, object]) -> dict[str, Any]:
     part = run.part(name)
     part.copy_from(run.blueprint / name, variables)
     part.init()

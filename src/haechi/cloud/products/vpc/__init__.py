@@ -1,8 +1,9 @@
-"""Virtual Private Cloud: VPCs, vSwitches, elastic IP addresses.
+"""Virtual Private Cloud: VPCs, vSwitches, route tables, elastic IP addresses.
 
 Each module registers its actions when it is imported here.
 """
 
+from haechi.cloud.products.vpc import bindings, eips, places, routes, tags, vpcs, vswitches  # noqa: F401
 from haechi.cloud.products.vpc.product import vpc
 
 __all__ = ["vpc"]
