@@ -133,7 +133,6 @@ class LocalCloud:
 
         walk("", params)
         query = {
-            **flat,
             "Action": action,
             "Version": version,
             "Format": "JSON",
@@ -143,8 +142,8 @@ class LocalCloud:
             "SignatureNonce": uuid.uuid4().hex,
             "Timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
-        query["Signature"] = acs.sign_v1("POST", query, secret)
-        response = self.send("POST", query)
+        query["Signature"] = acs.sign_v1("POST", {**flat, **query}, secret)
+        response = self.send("POST", query, data=flat)
         body = json.loads(response.content)
         if response.status_code != 200:
             raise Refused(response.status_code, body)

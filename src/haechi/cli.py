@@ -104,7 +104,9 @@ def down(
         _print(result)
     elif result.get("left"):
         left = ", ".join(f"{count} {kind}" for kind, count in result["left"].items())
-        print(f"The blueprint is gone. Of your own there is left: {left}.\n`haechi serve cloud` manages them again, `haechi down --purge` removes all.")
+        print(
+            f"The blueprint is gone. Of your own there is left: {left}.\n`haechi serve cloud` manages them again, `haechi down --purge` removes all."
+        )
     else:
         print("Everything is gone." if purge else "The blueprint is gone.")
 

@@ -1,6 +1,6 @@
 """Generates docs/reference/ and the table in the READMEs from the program itself; --check fails when they are out of date.
 
-    python -m haechi.docs [--check]
+python -m haechi.docs [--check]
 """
 
 from __future__ import annotations

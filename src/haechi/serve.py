@@ -1,6 +1,6 @@
 """The composition root: builds a server from its parts and runs it. Nothing is decided here.
 
-    haechi serve cloud      the local Alibaba Cloud, until SIGTERM; hosts and packets stay when it ends
+haechi serve cloud      the local Alibaba Cloud, until SIGTERM; hosts and packets stay when it ends
 """
 
 from __future__ import annotations

@@ -45,7 +45,9 @@ def main() -> None:
 
 
 def machine() -> str:
-    cpu = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
+    cpu = next(
+        (line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), ""
+    )
     load = subprocess.run(["uptime"], capture_output=True, text=True, check=True).stdout.rsplit("load average:", 1)[1].strip()
     return f"{cpu}, {os.cpu_count()} cores, Linux {platform.release()}, load before {load}"
 

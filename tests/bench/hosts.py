@@ -22,7 +22,9 @@ def _run(client: Aliyun, where: dict[str, Any], amount: int) -> list[str]:
 
 
 def _describe(client: Aliyun, ids: list[str]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = client.call("ecs", ECS, "DescribeInstances", {"InstanceIds": json.dumps(ids), "PageSize": 100})["Instances"]["Instance"]
+    found: list[dict[str, Any]] = client.call("ecs", ECS, "DescribeInstances", {"InstanceIds": json.dumps(ids), "PageSize": 100})[
+        "Instances"
+    ]["Instance"]
     return found
 
 
@@ -101,7 +103,11 @@ def fifty_instances(bench: Bench, amount: int = 50) -> dict[str, object]:
     time.sleep(3)
     memory = (_used_mib() - before) / amount
     _delete(client, ids)
-    return {f"{amount} instances at once, all with SSH s": round(seconds, 1), "  each s": round(seconds / amount, 2), "  memory each MiB": round(memory, 1)}
+    return {
+        f"{amount} instances at once, all with SSH s": round(seconds, 1),
+        "  each s": round(seconds / amount, 2),
+        "  memory each MiB": round(memory, 1),
+    }
 
 
 def _used_mib() -> float:

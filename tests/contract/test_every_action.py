@@ -106,7 +106,9 @@ def test_random_requests(seeded: tuple[Watched, list[str]]) -> None:
     for _ in range(RANDOM_REQUESTS):
         action = dice.choice(EVERY)
         names = list(action.signature.kinds)
-        chosen = set(dice.sample(names, min(len(names), dice.randrange(5)))) | {m for m in action.signature.mandatory if dice.random() < 0.9}
+        chosen = set(dice.sample(names, min(len(names), dice.randrange(5)))) | {
+            m for m in action.signature.mandatory if dice.random() < 0.9
+        }
         params = {name: _value(action.signature.kinds[name], dice, ids) for name in chosen}
         answered += cloud.attempt(action, params) is None
     assert answered > RANDOM_REQUESTS / 20  # the dice are not so wild that nothing is reached

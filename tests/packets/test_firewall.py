@@ -222,9 +222,7 @@ def random_plan(random_: random.Random) -> Plan:
             random_.choice(["", "", "", "10.0.1.0/24", f"{C}/32"]),
         )
 
-    groups = [
-        Group(id, tuple(rule() for _ in range(random_.randint(2, 7))), random_.random() < 0.3, random_.random() < 0.7) for id in ids
-    ]
+    groups = [Group(id, tuple(rule() for _ in range(random_.randint(2, 7))), random_.random() < 0.3, random_.random() < 0.7) for id in ids]
     member = [[id for id in ids if random_.random() < 0.6] for _ in range(3)]
     return plan((host("a", A, member[0]), host("b", B, member[1]), host("c", C, member[2])), groups)
 

@@ -243,6 +243,18 @@ def test_a_public_address_that_goes_takes_its_flows_along(lab: Lab) -> None:
     back.close()
 
 
+def test_translated_flows_live_through_a_new_start_and_a_repair(lab: Lab) -> None:
+    lab.boot("a", "b", "c")
+    wanted = two(lab, mbps=50)
+    lab.networks.apply(wanted)
+    live = [lab.pair("", lab.public(11), "a", 7000), lab.pair("a", lab.public(12), "b", 7000)]
+    again = Networks(lab.site)
+    again.apply(wanted)
+    assert all(talks(*pair) for pair in live)
+    again.repair(wanted)
+    assert all(talks(*pair) for pair in live)
+
+
 @pytest.mark.parametrize("inward", [True, False])
 def test_bandwidth(lab: Lab, inward: bool) -> None:
     lab.boot("a", "b", "c")
@@ -349,7 +361,7 @@ def test_networks_and_subnets_come_and_go(lab: Lab) -> None:
 
 BREAKS = {
     "a rule": "nft delete rule inet hx12 c_forward handle $(nft -a list chain inet hx12 c_forward | sed -n 's/.*invalid.*handle //p')",
-    "a member": "nft delete element inet hx12 port_in { $(nft list map inet hx12 port_in | grep -o '\"[^\"]*\"' | head -1) }",
+    "a member": 'nft delete element inet hx12 port_in { $(nft list map inet hx12 port_in | grep -o \'"[^"]*"\' | head -1) }',
     "all rules": "nft flush ruleset",
     "an extra rule": "nft insert rule inet hx12 c_forward accept",
     "a route": "ip route del unreachable 10.0.0.0/16",

@@ -103,7 +103,11 @@ def test_doctor_sees_and_mends_damage(story: Story) -> None:
 
 def test_trace_shows_calls_without_secrets(story: Story) -> None:
     records = json.loads(story.haechi("trace", "--json", "-n", "500"))
-    assert {"RunInstances", "CreateVpc", "CreateLoadBalancer"} <= {r["action"] for r in records} | {"RunInstances", "CreateVpc", "CreateLoadBalancer"}
+    assert {"RunInstances", "CreateVpc", "CreateLoadBalancer"} <= {r["action"] for r in records} | {
+        "RunInstances",
+        "CreateVpc",
+        "CreateLoadBalancer",
+    }
     secret = json.loads((story.home / "credentials.json").read_text())["access_key_secret"]
     for path in (story.home / "log").iterdir():
         assert secret not in path.read_text(errors="replace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,6 +93,13 @@ def make_key(cloud: LocalCloud, name: str = "pair") -> str:
     with cloud.store.write() as tx:
         tx.put("key_pair", f"ap-southeast-1/{name}", "ap-southeast-1", data)
     return name
+
+
+def make_role(cloud: LocalCloud, name: str, service: str = "ecs.aliyuncs.com") -> None:
+    """A RAM role that a service may assume."""
+    allow = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": [service]}}
+    document = json.dumps({"Version": "1", "Statement": [allow]})
+    cloud.call("CreateRole", version="2015-05-01", RoleName=name, AssumeRolePolicyDocument=document)
 
 
 def refused(cloud: LocalCloud, action: str, code: str, status: int = 400, **params: Any) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+import uvloop
 from dnslib import QTYPE, RCODE, RR, A, DNSRecord
 
 from haechi.dataplane.dns import Answer, Reply, Resolver, read_mirrors, read_upstreams
@@ -104,10 +105,11 @@ class Bench:
         loop = asyncio.get_running_loop()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
             one.setblocking(False)
-            await loop.sock_sendto(one, packet, ("127.0.0.1", self.ports[network]))
+            one.connect(("127.0.0.1", self.ports[network]))
+            await loop.sock_sendall(one, packet)
             try:
                 return await asyncio.wait_for(loop.sock_recv(one, 65535), wait)
-            except TimeoutError:
+            except (TimeoutError, ConnectionRefusedError):
                 return None
 
     async def ask_tcp(self, *names: str) -> list[DNSRecord]:
@@ -122,17 +124,20 @@ class Bench:
         return replies
 
 
-def run(body: Callable[[Bench], Awaitable[None]], **options: list[str]) -> Bench:
-    async def whole() -> Bench:
+def run(body: Callable[[Bench], Awaitable[None]], **options: list[str]) -> None:
+    """On both event loops: the server runs on uvloop."""
+
+    async def whole() -> None:
         bench = Bench()
         await bench.start(**options)
         try:
             await body(bench)
         finally:
             await bench.stop()
-        return bench
 
-    return asyncio.run(whole())
+    for factory in (asyncio.new_event_loop, uvloop.new_event_loop):
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(whole())
 
 
 def values(reply: DNSRecord) -> list[str]:

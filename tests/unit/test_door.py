@@ -22,7 +22,9 @@ class Echo:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = next((v.decode() for k, v in scope["headers"] if k == b"host"), "")
-        body = json.dumps({"host": host, "path": scope["path"], "query": scope["query_string"].decode(), "scheme": scope["scheme"]}).encode()
+        body = json.dumps(
+            {"host": host, "path": scope["path"], "query": scope["query_string"].decode(), "scheme": scope["scheme"]}
+        ).encode()
         headers = [(b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})

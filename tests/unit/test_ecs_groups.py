@@ -63,6 +63,10 @@ def test_group_reaches_the_plan_and_leaves_it(cloud: LocalCloud, vpc: str) -> No
     assert (groups[strict].inner, groups[strict].open_out) == (False, False)
     cloud.call("ModifySecurityGroupPolicy", SecurityGroupId=basic, InnerAccessPolicy="drop")
     assert not cloud.dataplane.plan.groups[basic].inner
+    for id, policy in ((strict, "Accept"), (basic, "Sometimes")):
+        with pytest.raises(Refused) as refused:
+            cloud.call("ModifySecurityGroupPolicy", SecurityGroupId=id, InnerAccessPolicy=policy)
+        assert refused.value.code == "InvalidPolicy.Malformed"
     cloud.call("DeleteSecurityGroup", SecurityGroupId=basic)
     assert basic not in cloud.dataplane.plan.groups
     with pytest.raises(Refused) as refused:

@@ -177,9 +177,13 @@ def test_a_public_address_comes_with_bandwidth(bench: Bench) -> None:
 
 def test_network_interface_in_place_of_a_vswitch(bench: Bench) -> None:
     interface = {"VSwitchId": bench.vswitch, "SecurityGroupIds": [bench.group], "PrimaryIpAddress": "10.1.0.7", "InstanceType": "Primary"}
-    id = bench.run(VSwitchId=None, SecurityGroupId=None, NetworkInterface=[{**interface, "SecondaryPrivateIpAddressCount": 2}])
+    more = {**interface, "SecondaryPrivateIpAddressCount": 2}
+    refused(
+        bench.cloud, "RunInstances", "InvalidOperation.Ipv4CountExceeded", 403, ImageId=IMAGE, InstanceType=TYPE, NetworkInterface=[more]
+    )
+    id = bench.run(VSwitchId=None, SecurityGroupId=None, InstanceType="ecs.g6.large", NetworkInterface=[more])
     sets = bench.get(id)["NetworkInterfaces"]["NetworkInterface"][0]["PrivateIpSets"]["PrivateIpSet"]
-    assert sets[0] == {"PrivateIpAddress": "10.1.0.7", "Primary": True} and len(sets) == 3
+    assert sets[0]["PrivateIpAddress"] == "10.1.0.7" and [s["Primary"] for s in sets] == [True, False, False]
     assert bench.cloud.dataplane.plan.hosts[id].port.secondary == ("10.1.0.1", "10.1.0.2")
     base = {"ImageId": IMAGE, "InstanceType": TYPE}
     second = {**interface, "InstanceType": "Secondary"}
@@ -259,8 +263,6 @@ def test_delete_frees_everything(bench: Bench) -> None:
     before = {k: set(v) for k, v in cloud.store._tables.items() if v}
     id = bench.run(InternetMaxBandwidthOut=1, DataDisk=[{"Size": 20}, {"Size": 20, "DeleteWithInstance": "false"}])
     eni = bench.get(id)["NetworkInterfaces"]["NetworkInterface"][0]["NetworkInterfaceId"]
-    bench_eip = cloud.call("AllocateEipAddress", version="2016-04-28")["AllocationId"]
-    assert bench_eip
     refused(cloud, "DeleteInstance", "IncorrectInstanceStatus", 403, InstanceId=id)
     cloud.call("ModifyInstanceAttribute", InstanceId=id, DeletionProtection="true")
     refused(cloud, "DeleteInstance", "InvalidOperation.DeletionProtection", 403, InstanceId=id, Force="true")
@@ -273,7 +275,6 @@ def test_delete_frees_everything(bench: Bench) -> None:
     disks = cloud.call("DescribeDisks")["Disks"]["Disk"]
     assert [(d["Status"], d["InstanceId"], d["Device"]) for d in disks] == [("Available", "", "")]
     cloud.call("DeleteDisk", DiskId=disks[0]["DiskId"])
-    cloud.call("ReleaseEipAddress", version="2016-04-28", AllocationId=bench_eip)
     assert {k: set(v) for k, v in cloud.store._tables.items() if v and k != "client_token"} == before
 
 

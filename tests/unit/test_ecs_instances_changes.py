@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.localcloud import LocalCloud
-from tests.unit.ecs_bench import IMAGE, Bench, make_bench, make_group, make_key, refused
+from tests.unit.ecs_bench import IMAGE, Bench, make_bench, make_group, make_key, make_role, refused
 
 REGION = "ap-southeast-1"
 
@@ -208,8 +208,9 @@ def test_roles(bench: Bench) -> None:
     rows = cloud.call("DescribeInstanceRamRole", InstanceIds=both)["InstanceRamRoleSets"]["InstanceRamRoleSet"]
     assert {(r["InstanceId"], r["RamRoleName"]) for r in rows} == {(id, ""), (other, "")}
     refused(cloud, "AttachInstanceRamRole", "InvalidRamRole.NotFound", 404, InstanceIds=both, RamRoleName="app")
-    with cloud.store.write() as tx:
-        tx.put("ram_role", "r-1", "", {"RoleName": "app", "CreatedAt": 1})
+    make_role(cloud, "app")
+    make_role(cloud, "other", "fc.aliyuncs.com")
+    refused(cloud, "AttachInstanceRamRole", "InvalidRamRole.NotEcsRole", InstanceIds=both, RamRoleName="other")
     done = cloud.call("AttachInstanceRamRole", InstanceIds=f'["{id}"]', RamRoleName="app")
     assert done["FailCount"] == 0 and bench.stored(id)["RamRoleName"] == "app"
     assert cloud.call("AttachInstanceRamRole", InstanceIds=both, RamRoleName="app")["FailCount"] == 1

@@ -104,7 +104,7 @@ def test_binding_to_instances(cloud: LocalCloud) -> None:
     for name in ("one", "two"):
         cloud.call("ImportKeyPair", KeyPairName=name, PublicKeyBody=OPENSSH)
     answer = cloud.call("AttachKeyPair", KeyPairName="one", InstanceIds=f'["{instance}","i-none"]')
-    assert {k: answer[k] for k in ("KeyPairName", "TotalCount", "FailCount")} == {"KeyPairName": "one", "TotalCount": 2, "FailCount": "1"}
+    assert {k: answer[k] for k in ("KeyPairName", "TotalCount", "FailCount")} == {"KeyPairName": "one", "TotalCount": "2", "FailCount": "1"}
     good, bad = answer["Results"]["Result"]
     assert good == {"InstanceId": instance, "Code": "200", "Message": "successful", "Success": "true"}
     assert (bad["Code"], bad["Success"]) == ("InvalidInstanceId.NotFound", "false")

@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from haechi.cloud.metadata import Metadata, Service, answer, find_instance
+from haechi.cloud.metadata_roles import RoleSessions
 from tests.localcloud import ACCOUNT, LocalCloud
-from tests.unit.ecs_bench import IMAGE, Bench, make_bench, make_key
+from tests.unit.ecs_bench import IMAGE, Bench, make_bench, make_key, make_role
 
 SCRIPT = b"#!/bin/sh\necho \xff\n"
 
@@ -27,7 +28,7 @@ class Asker:
 
     def __init__(self, bench: Bench, id: str) -> None:
         self.bench, self.id, self.time = bench, id, 1000.0
-        self.service = Service(ACCOUNT, lambda: self.time, credentials=lambda view, i: {"AccessKeyId": "STS.1"})
+        self.service = Service(ACCOUNT, lambda: self.time, credentials=RoleSessions(bench.cloud.store))
 
     def __call__(self, path: str, method: str = "GET", **headers: str) -> tuple[int, str]:
         view = self.bench.cloud.store.view()
@@ -112,12 +113,16 @@ def test_identity_document(bench: Bench, ask: Asker) -> None:
 
 
 def test_eip_role_and_tags(bench: Bench, ask: Asker) -> None:
-    with bench.cloud.store.write() as tx:
-        instance = tx.get("instance", ask.id)
-        assert instance is not None
-        tx.change(instance, RamRoleName="app", Tags={"env": "dev"})
+    make_role(bench.cloud, "app")
+    bench.cloud.call("AttachInstanceRamRole", InstanceIds=f'["{ask.id}"]', RamRoleName="app")
+    bench.cloud.call(
+        "TagResources", version="2014-05-26", ResourceType="instance", ResourceId=[ask.id], Tag=[{"Key": "env", "Value": "dev"}]
+    )
     assert ask("/latest/meta-data/ram/security-credentials/") == (200, "app")
-    assert json.loads(ask("/latest/meta-data/ram/security-credentials/app")[1])["Code"] == "Success"
+    given = json.loads(ask("/latest/meta-data/ram/security-credentials/app")[1])
+    assert given["Code"] == "Success" and given == json.loads(ask("/latest/meta-data/ram/security-credentials/app")[1])
+    stored = bench.cloud.store.view().get("sts_credential", given["AccessKeyId"])
+    assert stored is not None and stored["SecurityToken"] == given["SecurityToken"] and stored["RoleName"] == "app"
     assert ask("/latest/meta-data/ram/security-credentials/other")[0] == 404
     assert ask("/latest/meta-data/tags/instance/env")[0] == 404
     bench.cloud.call("ModifyInstanceMetadataOptions", InstanceId=ask.id, HttpEndpoint="enabled", InstanceMetadataTags="enabled")
@@ -162,7 +167,8 @@ def test_over_a_socket(bench: Bench, ask: Asker) -> None:
     with bench.cloud.store.write() as tx:
         instance = tx.get("instance", ask.id)
         assert instance is not None
-        tx.change(instance, PrivateIpAddress="127.0.0.1")
+        tx.change(instance, PrivateIpAddress="127.0.0.1", RamRoleName="app")
+    make_role(bench.cloud, "app")
 
     async def session() -> None:
         metadata = Metadata(bench.cloud.runtime)
@@ -187,6 +193,10 @@ def test_over_a_socket(bench: Bench, ask: Asker) -> None:
         writer.write(b"GET / HTTP/1.1\r\nX: " + b"x" * 20000)
         assert (await reader.read()).startswith(b"HTTP/1.1 400")
         writer.close()
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+            role = await http.get("/latest/meta-data/ram/security-credentials/app")
+            assert role.json()["Code"] == "Success" and role.headers["connection"] == "close"
+            assert (await http.get("/latest/meta-data/ram/security-credentials/")).text == "app"
         metadata.close()
         await asyncio.sleep(0)
         with pytest.raises(OSError):

@@ -54,8 +54,8 @@ def test_life_of_an_http_listener_as_terraform_leads_it(cloud: LocalCloud, id: s
     server = make_instance(cloud)
     slb(cloud, "AddBackendServers", LoadBalancerId=id, BackendServers=f"[{{'ServerId':'{server}','Weight':'100', 'Type': 'ecs'}}]")
     sent = {
-        "BackendServerPort": 80, "Bandwidth": -1, "AclStatus": "off", "Scheduler": "wrr", "StickySession": "on",
-        "StickySessionType": "insert", "CookieTimeout": 86400, "HealthCheck": "on", "HealthCheckURI": "/", "HealthCheckConnectPort": 80, "HealthyThreshold": 2,
+        "BackendServerPort": 80, "Bandwidth": -1, "AclStatus": "off", "Scheduler": "wrr", "StickySession": "on", "StickySessionType":
+        "insert", "CookieTimeout": 86400, "HealthCheck": "on", "HealthCheckURI": "/", "HealthCheckConnectPort": 80, "HealthyThreshold": 2,
         "UnhealthyThreshold": 2, "HealthCheckTimeout": 2, "HealthCheckInterval": 1, "HealthCheckHttpCode": "http_2xx,http_3xx",
         "IdleTimeout": 15, "RequestTimeout": 60,
     }  # fmt: skip
@@ -95,8 +95,8 @@ def test_defaults_of_a_tcp_listener(cloud: LocalCloud, id: str) -> None:
     create(cloud, id, "tcp", 22, BackendServerPort=22)
     shown = describe(cloud, id, "tcp", 22)
     expected = {
-        "BackendServerPort": 22, "Bandwidth": -1, "Scheduler": "wrr", "PersistenceTimeout": 0, "EstablishedTimeout": 900,
-        "HealthCheck": "on", "HealthCheckType": "tcp", "HealthCheckConnectPort": 22, "HealthCheckConnectTimeout": 5, "HealthCheckInterval": 2,
+        "BackendServerPort": 22, "Bandwidth": -1, "Scheduler": "wrr", "PersistenceTimeout": 0, "EstablishedTimeout": 900, "HealthCheck":
+        "on", "HealthCheckType": "tcp", "HealthCheckConnectPort": 22, "HealthCheckConnectTimeout": 5, "HealthCheckInterval": 2,
         "HealthyThreshold": 3, "UnhealthyThreshold": 3, "AclStatus": "off", "AclType": "", "AclId": "", "ProxyProtocolV2Enabled": False,
         "HealthCheckDomain": "", "MasterSlaveServerGroupId": "", "ConnectionDrain": "off", "SynProxy": "enable",
     }  # fmt: skip
@@ -110,8 +110,9 @@ def test_settings_of_a_tcp_listener(cloud: LocalCloud, id: str) -> None:
     create(cloud, id, "tcp", 22, BackendServerPort=22, healthCheckInterval=7, HealthCheck="on")
     change(
         cloud, id, "tcp", 22, Scheduler="sch", PersistenceTimeout=3600, EstablishedTimeout=600, HealthCheckType="http",
-        HealthCheckURI="/ok", HealthCheckDomain="example.test", HealthCheckMethod="get", HealthCheckHttpCode="http_2xx,http_5xx", ProxyProtocolV2Enabled=True,
-        HealthCheckConnectTimeout=8, HealthCheckConnectPort=2222, ConnectionDrain="on", ConnectionDrainTimeout=30, Description="ssh",
+        HealthCheckURI="/ok", HealthCheckDomain="example.test", HealthCheckMethod="get", HealthCheckHttpCode="http_2xx,http_5xx",
+        ProxyProtocolV2Enabled=True, HealthCheckConnectTimeout=8, HealthCheckConnectPort=2222, ConnectionDrain="on",
+        ConnectionDrainTimeout=30, Description="ssh",
     )  # fmt: skip
     shown = describe(cloud, id, "tcp", 22)
     assert shown["HealthCheckInterval"] == 7 and shown["PersistenceTimeout"] == 3600 and shown["ProxyProtocolV2Enabled"] is True

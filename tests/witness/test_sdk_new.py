@@ -54,7 +54,10 @@ def refused(call: Callable[[], Any]) -> str:
 
 def test_networks_page_and_go(server: Server) -> None:
     vpc = Vpc(config(server))
-    made = [vpc.create_vpc(vpc_models.CreateVpcRequest(region_id=REGION, vpc_name=f"sdk-{n}", cidr_block="10.0.0.0/8")).body.vpc_id for n in range(5)]
+    made = [
+        vpc.create_vpc(vpc_models.CreateVpcRequest(region_id=REGION, vpc_name=f"sdk-{n}", cidr_block="10.0.0.0/8")).body.vpc_id
+        for n in range(5)
+    ]
     seen: list[str] = []
     for number in (1, 2, 3):
         page = vpc.describe_vpcs(vpc_models.DescribeVpcsRequest(region_id=REGION, page_number=number, page_size=2)).body
@@ -76,7 +79,9 @@ def test_an_instance_lives_and_dies(server: Server) -> None:
     ).body.v_switch_id
     group = ecs.create_security_group(ecs_models.CreateSecurityGroupRequest(region_id=REGION, vpc_id=network)).body.security_group_id
     assert "DependencyViolation" in refused(lambda: vpc.delete_vpc(vpc_models.DeleteVpcRequest(region_id=REGION, vpc_id=network)))
-    image = ecs.describe_images(ecs_models.DescribeImagesRequest(region_id=REGION, image_owner_alias="system")).body.images.image[0].image_id
+    image = (
+        ecs.describe_images(ecs_models.DescribeImagesRequest(region_id=REGION, image_owner_alias="system")).body.images.image[0].image_id
+    )
     request = ecs_models.RunInstancesRequest(
         region_id=REGION,
         image_id=image,
@@ -112,7 +117,9 @@ def test_an_instance_lives_and_dies(server: Server) -> None:
     disks = ecs.describe_disks(ecs_models.DescribeDisksRequest(region_id=REGION, instance_id=ids[0])).body.disks.disk
     assert [d.type for d in disks] == ["system"]
 
-    assert "IncorrectInstanceStatus" in refused(lambda: ecs.delete_instance(ecs_models.DeleteInstanceRequest(instance_id=ids[0], force=False)))
+    assert "IncorrectInstanceStatus" in refused(
+        lambda: ecs.delete_instance(ecs_models.DeleteInstanceRequest(instance_id=ids[0], force=False))
+    )
     for id in ids:
         ecs.delete_instance(ecs_models.DeleteInstanceRequest(instance_id=id, force=True))
     wait(lambda: not described(v_switch_id=subnet))
@@ -124,7 +131,9 @@ def test_an_instance_lives_and_dies(server: Server) -> None:
 def test_load_balancers(server: Server) -> None:
     slb = Slb(config(server))
     made = [
-        slb.create_load_balancer(slb_models.CreateLoadBalancerRequest(region_id=REGION, load_balancer_name=f"sdk-{n}", address_type="internet")).body
+        slb.create_load_balancer(
+            slb_models.CreateLoadBalancerRequest(region_id=REGION, load_balancer_name=f"sdk-{n}", address_type="internet")
+        ).body
         for n in range(3)
     ]
     names = {b.load_balancer_name for b in made}

@@ -67,8 +67,8 @@ class Request:
         return self.headers.get("authorization", "").startswith(ALGORITHM)
 
     def system(self, name: str, header: str = "") -> str:
-        """A system parameter: by its x-acs- header (V3), else by name."""
-        return (self.headers.get(header, "") if header else "") or self.params.get(name, "")
+        """A system parameter: by its x-acs- header, else by name. Only V3 signs headers, so V1's are not believed."""
+        return (self.headers.get(header, "") if header and self.v3 else "") or self.params.get(name, "")
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,7 @@ def _json_params(value: object) -> dict[str, str]:
             flat[name] = str(node)
 
     walk("", value)
+    "".join((*flat, *flat.values())).encode()  # a lone surrogate is no text: UnicodeEncodeError is a ValueError
     return flat
 
 
@@ -185,7 +186,8 @@ def check_signature(request: Request, credential: Credential, secret: str) -> No
     if request.v3:
         signed = _authorization(request)["SignedHeaders"].lower().split(";")
         claimed = request.headers.get("x-acs-content-sha256", "")
-        whole = {"host", "x-acs-action", "x-acs-version", "x-acs-date", "x-acs-signature-nonce"} <= set(signed)
+        own = {name for name in request.headers if name.startswith("x-acs-")}
+        whole = {"host", "x-acs-action", "x-acs-version", "x-acs-date", "x-acs-signature-nonce"} | own <= set(signed)
         good = sign_v3(request, signed, secret) if whole else ""
         if claimed and claimed != hashlib.sha256(request.body).hexdigest():
             good = ""

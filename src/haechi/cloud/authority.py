@@ -28,29 +28,28 @@ def ensure_authority(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not (directory / "door.pem").exists():  # written last
         key = ec.generate_private_key(ec.SECP256R1())
-        authority = _sign(_builder("haechi local authority", key.public_key(), None).add_extension(
-            x509.BasicConstraints(ca=True, path_length=0), critical=True
-        ).add_extension(
-            x509.NameConstraints(
-                [x509.DNSName(DOMAIN), x509.DNSName("localhost"), x509.IPAddress(IPv4Network("127.0.0.0/8"))], None
-            ),
-            critical=True,
-        ).add_extension(
-            x509.KeyUsage(False, False, False, False, False, True, True, False, False), critical=True
-        ), key)
+        authority = _sign(
+            _builder("haechi local authority", key.public_key(), None)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(
+                x509.NameConstraints([x509.DNSName(DOMAIN), x509.DNSName("localhost"), x509.IPAddress(IPv4Network("127.0.0.0/8"))], None),
+                critical=True,
+            )
+            .add_extension(x509.KeyUsage(False, False, False, False, False, True, True, False, False), critical=True),
+            key,
+        )
         own = ec.generate_private_key(ec.SECP256R1())
         names: list[x509.GeneralName] = [x509.DNSName(f"*.{region}.{DOMAIN}") for region in REGIONS]
         names += [x509.DNSName(f"*.{DOMAIN}"), x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))]
-        leaf = _sign(_builder("haechi door", own.public_key(), authority.subject).add_extension(
-            x509.SubjectAlternativeName(names), critical=False
-        ).add_extension(
-            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
-        ), key)
+        leaf = _sign(
+            _builder("haechi door", own.public_key(), authority.subject)
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False),
+            key,
+        )
         pem = authority.public_bytes(serialization.Encoding.PEM)
         _write(directory / "ca.pem", pem, 0o644)
-        private = own.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        private = own.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         _write(directory / "door.pem", leaf.public_bytes(serialization.Encoding.PEM) + pem + private, 0o600)
     system = SYSTEM_BUNDLE.read_bytes() if SYSTEM_BUNDLE.exists() else b""
     _write(directory / "ca-bundle.pem", system + (directory / "ca.pem").read_bytes(), 0o644)

@@ -44,7 +44,6 @@ class Control:
         config = uvicorn.Config(Starlette(routes=routes), uds=str(path), lifespan="off", log_config=None, access_log=False)
         server = uvicorn.Server(config)
         server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]  # SIGTERM is the composition root's
-        os.umask(0o077)
         try:
             await server.serve()
         finally:
@@ -83,4 +82,3 @@ class Control:
         """End the server; hosts and packets stay."""
         self._stop()
         return JSONResponse({"stopping": True})
-

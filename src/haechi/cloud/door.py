@@ -41,7 +41,9 @@ class Door:
     def __init__(self, gateway: Gateway, context: ssl.SSLContext, port: int) -> None:
         self._gateway = gateway
         self._context = context
-        self._config = uvicorn.Config(self._app, interface="asgi3", lifespan="off", log_config=None, access_log=False, timeout_keep_alive=75)
+        self._config = uvicorn.Config(
+            self._app, interface="asgi3", lifespan="off", log_config=None, access_log=False, timeout_keep_alive=75
+        )
         self._config.load()
         self._state = ServerState()
         self._tasks: set[asyncio.Task[None]] = set()

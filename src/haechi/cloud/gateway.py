@@ -140,7 +140,11 @@ class Gateway:
     def run_reading(self, exchange: Exchange) -> Answer:
         """The action, on what is committed now."""
         call = self._call(exchange, None)
-        return call.action.run(call, **exchange.values)
+        try:
+            return call.action.run(call, **exchange.values)
+        except RuntimeError as error:  # the data plane could not be asked
+            log.exception("%s could not be read", exchange.request_id)
+            raise ApiError("OperationFailed.NotRead", f"The state could not be read: {error}") from error
 
     def run_writing(self, exchange: Exchange) -> Answer:
         """The action, the data plane, the commit: all of it or nothing. A repeated ClientToken gets its first answer."""
@@ -182,8 +186,8 @@ class Gateway:
         if len(token) > 64 or not token.isascii():
             raise invalid("ClientToken", "It must be at most 64 ASCII characters.", "InvalidClientToken.Malformed")
         id = f"{exchange.action.name} {token}"
-        own = sorted((k, v) for k, v in params.items() if k not in acs.SYSTEM or k == "RegionId")
-        digest = hashlib.sha256(json.dumps(own).encode()).hexdigest()
+        own = sorted((k, v) for k, v in params.items() if k not in acs.SYSTEM)
+        digest = hashlib.sha256(json.dumps([exchange.region, own]).encode()).hexdigest()
         now = self._runtime.store.now()
         for old in [r for r in tx.find("client_token") if r["CreatedAt"] < now - TOKEN_SECONDS]:
             tx.delete(old)

@@ -16,13 +16,14 @@ import socket
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 from urllib.parse import unquote
 
 import httptools
 
 from haechi.cloud.metadata_items import Tree, dynamic, meta_data
-from haechi.cloud.paging import iso_second
+from haechi.cloud.metadata_roles import RoleSessions
 from haechi.cloud.runtime import Runtime
 from haechi.cloud.store import Resource, View
 
@@ -32,17 +33,17 @@ LONGEST_TTL = 21600  # seconds
 REQUEST_LIMIT = 16384  # bytes
 LIFE_SECONDS = 30.0  # of a connection
 Reply = tuple[int, str, bytes]
-Credentials = Callable[[View, Resource], Mapping[str, str] | None]
+Credentials = Callable[[Resource], Mapping[str, str] | None]
 
 
 @dataclass(frozen=True)
 class Service:
-    """What answers depend on besides the store. `credentials` makes temporary ones for an instance's role."""
+    """What answers depend on besides the store. `credentials` makes temporary ones for an instance's role, and may wait."""
 
     account: str
     now: Callable[[], float]
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)  # signs tokens
-    credentials: Credentials = lambda view, instance: None
+    credentials: Credentials = lambda instance: None
 
     def make_token(self, instance: str, ttl: int) -> str:
         """A token that is good for one instance and `ttl` seconds."""
@@ -89,8 +90,8 @@ def answer(service: Service, view: View, instance: Resource, path: str, headers:
         return (200, "application/octet-stream", data) if data else _plain(404, "Not Found")
 
     def credentials() -> str | None:
-        made = service.credentials(view, instance)
-        return json.dumps({**made, "LastUpdated": iso_second(service.now()), "Code": "Success"}, indent=2) if made is not None else None
+        made = service.credentials(instance)
+        return json.dumps(dict(made), indent=2) if made is not None else None
 
     tree: Tree = {
         "dynamic": dynamic(service.account, instance),
@@ -129,9 +130,9 @@ def _token(service: Service, instance: Resource, headers: Mapping[str, str], met
 class Metadata:
     """Serves every VPC. All methods are to be called in the event loop."""
 
-    def __init__(self, runtime: Runtime, credentials: Credentials = lambda view, instance: None) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         self._store = runtime.store
-        self._service = Service(runtime.account, runtime.store.now, credentials=credentials)
+        self._service = Service(runtime.account, runtime.store.now, credentials=RoleSessions(runtime.store))
         self._servers: dict[str, tuple[asyncio.Task[None], socket.socket]] = {}
 
     def serve(self, network: str, listener: socket.socket) -> None:
@@ -161,12 +162,16 @@ class Metadata:
             server.close()
 
     def reply(self, network: str, address: str, path: str, headers: Mapping[str, str], method: str) -> Reply:
-        """What one request from an address in a VPC gets."""
+        """What one request from an address in a VPC gets. May wait when it is for a role's credentials."""
         view = self._store.view()
         instance = find_instance(view, network, address)
         if instance is None:
             return _plain(404, "Not Found")
-        return answer(self._service, view, instance, path, headers, method)
+        try:
+            return answer(self._service, view, instance, path, headers, method)
+        except Exception:
+            log.exception("%s in %s", address, network)
+            return _plain(500, "Internal Server Error")
 
 
 class _Connection(asyncio.Protocol):
@@ -179,6 +184,7 @@ class _Connection(asyncio.Protocol):
         self._size = 0
         self._path = b""
         self._headers: dict[str, str] = {}
+        self._waiting: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
@@ -208,17 +214,23 @@ class _Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._size = 0
+        if self._transport.is_closing() or self._waiting is not None:
+            return
         method = self._parser.get_method().decode("latin-1")
-        peer = self._transport.get_extra_info("peername")
         try:
-            path = httptools.parse_url(self._path).path or b"/"
-            reply = self._metadata.reply(self._network, peer[0], path.decode("latin-1"), self._headers, method)
+            path = (httptools.parse_url(self._path).path or b"/").decode("latin-1")
         except httptools.HttpParserInvalidURLError:
-            reply = _plain(400, "Bad Request")
-        except Exception:
-            log.exception("%s in %s", peer[0], self._network)
-            reply = _plain(500, "Internal Server Error")
-        self._write(reply, self._parser.should_keep_alive(), method == "HEAD")
+            self._write(_plain(400, "Bad Request"), keep=False)
+            return
+        peer = self._transport.get_extra_info("peername")[0]
+        ask = partial(self._metadata.reply, self._network, peer, path, self._headers, method)
+        if "/security-credentials/" in path:  # these may wait for the store, which must not hold up the loop
+            self._waiting = asyncio.get_running_loop().create_task(self._write_later(ask, method == "HEAD"))
+        else:
+            self._write(ask(), self._parser.should_keep_alive(), method == "HEAD")
+
+    async def _write_later(self, ask: Callable[[], Reply], head: bool) -> None:
+        self._write(await asyncio.to_thread(ask), keep=False, head=head)
 
     def _write(self, reply: Reply, keep: bool, head: bool = False) -> None:
         status, kind, body = reply

@@ -124,7 +124,7 @@ class JsonList(Kind):
     def parse(self, name: str, raw: str) -> tuple[Any, ...]:
         try:
             value = json.loads(raw.replace("'", '"') if self.single else raw)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise invalid(name, "It must be a JSON array.") from None
         kind = dict if self.objects else (str, int)
         if not isinstance(value, list) or not all(isinstance(v, kind) and not isinstance(v, bool) for v in value):
@@ -188,7 +188,7 @@ class Struct(Kind):
         values = {}
         for key, value in raw.items():
             kind = self.fields.get(str(key))
-            if kind is not None:
+            if kind is not None and value not in ("", {}):  # an empty text counts as not sent
                 values[str(key)] = parse_value(kind, f"{name}.{key}", value)
         return values
 

@@ -82,7 +82,13 @@ LINKS = {
     "etc/systemd/system/multi-user.target.wants/user-data.service": "/etc/systemd/system/user-data.service",
 }
 # the bootstrap itself does without recommended packages; what users install later is as on any Debian
-LAST = "sed -i /Install-Recommends/d etc/apt/apt.conf.d/99mmdebstrap; rm -f etc/ssh/ssh_host_* etc/hostname etc/resolv.conf etc/ssh/sshd_config.d/50-cloud.conf; : > etc/machine-id"
+LAST = "; ".join(
+    (
+        "sed -i /Install-Recommends/d etc/apt/apt.conf.d/99mmdebstrap",
+        "rm -f etc/ssh/ssh_host_* etc/hostname etc/resolv.conf etc/ssh/sshd_config.d/50-cloud.conf",
+        ": > etc/machine-id",
+    )
+)
 EPOCH = "1735689600"  # no file is newer than this: the same sources give the same tar
 
 
@@ -210,17 +216,17 @@ def _bootstrap(work: Path, tar: Path, sources: list[str], options: list[str], lo
     command += [read_release()[1], str(tar), *sources]
     env = {**os.environ, "TMPDIR": str(work / "tmp"), "SOURCE_DATE_EPOCH": EPOCH}
     null, pipe = subprocess.DEVNULL, subprocess.PIPE
+    last: list[str] = []
     try:
         # it keeps the lock while it lives, even when we are killed: nobody cleans up under its feet
-        process = subprocess.Popen(command, env=env, stdin=null, stdout=null, stderr=pipe, text=True, pass_fds=[lock])
+        with subprocess.Popen(command, env=env, stdin=null, stdout=null, stderr=pipe, text=True, pass_fds=[lock]) as process:
+            assert process.stderr is not None
+            for line in process.stderr:
+                last = [*last[-19:], line]
+                if line.startswith("I:"):
+                    progress(line[2:].strip())
     except FileNotFoundError as error:
         raise kernel.KernelError("mmdebstrap is not installed: apt-get install mmdebstrap") from error
-    assert process.stderr is not None
-    last: list[str] = []
-    for line in process.stderr:
-        last = [*last[-19:], line]
-        if line.startswith("I:"):
-            progress(line[2:].strip())
-    if process.wait():
+    if process.returncode:
         tar.unlink(missing_ok=True)
         raise kernel.KernelError("mmdebstrap failed: " + "".join(last).strip())

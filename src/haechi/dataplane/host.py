@@ -36,13 +36,14 @@ from haechi.dataplane.site import Site
 LAUNCHER = Path(__file__).with_name("launcher.py")
 SLOTS = 1024  # uid ranges per site; 16 sites fill 0x40000000 to 0x7fffffff
 TASKS = 4096
-POWEROFF, REBOOT, QUIET = signal.SIGRTMIN + 4, signal.SIGRTMIN + 5, signal.SIGRTMIN + 21  # as systemd understands them
+POWEROFF, REBOOT = signal.SIGRTMIN + 4, signal.SIGRTMIN + 5  # as systemd understands them
 
 
 def sysctls_needed() -> list[tuple[str, str]]:
-    """Kernel parameters of this machine (path below /proc/sys, least value) that many hosts at once need."""
+    """Kernel parameters of this machine as (path below /proc/sys, value) that many hosts at once need; none is lowered."""
     # the default of 128 inotify instances ends at about 20 hosts: their first process dies without one
-    return [("fs/inotify/max_user_instances", "8192"), ("fs/inotify/max_user_watches", "524288")]
+    least = {"fs/inotify/max_user_instances": 8192, "fs/inotify/max_user_watches": 524288}
+    return [(path, str(max(value, int(Path("/proc/sys", path).read_text())))) for path, value in least.items()]
 
 
 class Hosts:
@@ -288,8 +289,9 @@ class Hosts:
                 self._groups.thaw(id)
         init = self._groups.init(id)
         if init and not self._shim_alive(id):
-            # systemd tries for a second to open a console whose other end is gone, for every line it has to say
-            self._signal(id, init, QUIET)
+            # systemd tries for a second to open a console whose other end is gone, for every line: a poweroff takes 50 s
+            with contextlib.suppress(kernel.KernelError):  # it may end meanwhile
+                kernel.run(*_launcher("mute", str(init)))
 
     def _shim_alive(self, id: str) -> bool:
         try:

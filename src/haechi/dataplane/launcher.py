@@ -2,6 +2,7 @@
 
     launcher.py pin PATH BASE     make a user namespace (uids from BASE) and a network namespace it owns; pin the latter at PATH
     launcher.py boot DIRECTORY    boot the host described in DIRECTORY/boot; returns when its first process runs
+    launcher.py mute PID          give the host of that first process, whose shim was killed, a console that takes everything
 
 It cannot be part of a server: a process with threads may not enter a user namespace. It knows nothing but the host's directory:
 
@@ -34,6 +35,9 @@ def main(arguments: list[str]) -> int:
     sys.path.insert(0, SOURCE)  # -I and -S leave only the standard library
     if arguments[0] == "pin":
         pin(arguments[1], int(arguments[2]))
+        return 0
+    if arguments[0] == "mute":
+        mute(arguments[1])
         return 0
     return boot(arguments[1])
 
@@ -68,6 +72,16 @@ def pin(path: str, base: int) -> None:
     finally:
         os.close(go)
         os.waitpid(child, 0)
+
+
+def mute(pid: str) -> None:
+    """Show the null device as the host's console."""
+    from haechi.dataplane import syscalls
+
+    namespace = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY)
+    syscalls.setns(namespace, syscalls.NEWNS)  # from here on all paths are the host's
+    if os.stat("/dev/console").st_rdev != os.stat("/dev/null").st_rdev:
+        syscalls.mount("/dev/null", "/dev/console", flags=syscalls.BIND)
 
 
 def boot(directory: str) -> int:

@@ -52,9 +52,7 @@ def apply_machine(site: Site) -> None:
 def inspect_machine(site: Site) -> list[Fault]:
     """What of `apply_machine` is not as it should be."""
     faults = [
-        Fault("sysctl", path, f"{path} is {value}, not {wanted}")
-        for path, wanted in FORWARDING
-        if (value := sysctls.read(path)) != wanted
+        Fault("sysctl", path, f"{path} is {value}, not {wanted}") for path, wanted in FORWARDING if (value := sysctls.read(path)) != wanted
     ]
     if site.outside not in _addresses():
         faults.append(Fault("network", site.prefix, f"The machine has lost its address {site.outside}"))

@@ -137,7 +137,7 @@ class Listener:
     idle_seconds: int = 15
     request_seconds: int = 60
     established_seconds: int = 900
-    headers: tuple[str, ...] = ("X-Forwarded-For",)  # added to each request: X-Forwarded-For, X-Forwarded-Proto, SLB-IP, SLB-ID
+    headers: tuple[str, ...] = ("X-Forwarded-For",)  # added to each request; see haproxy._headers
     certificate: str = field(default="", repr=False)  # PEM: chain and private key
     client_ca: str = ""  # PEM: clients must show a certificate of this authority
     tls_policy: str = "tls_cipher_policy_1_0"

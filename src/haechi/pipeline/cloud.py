@@ -18,9 +18,7 @@ def connect(target: Target) -> Aliyun:
         return Aliyun(target.region, credentials=vendor_credentials())
     door = f"127.0.0.1:{target.port}"
     endpoints = {product: door for product in PRODUCTS}
-    return Aliyun(
-        target.region, target.access_key_id, target.access_key_secret, endpoints=endpoints, protocol="http", use_proxy=False
-    )
+    return Aliyun(target.region, target.access_key_id, target.access_key_secret, endpoints=endpoints, protocol="http", use_proxy=False)
 
 
 def every(client: Aliyun, product: str, version: str, action: str, path: str, **params: Any) -> Iterator[dict[str, Any]]:

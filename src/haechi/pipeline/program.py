@@ -27,7 +27,9 @@ def find_program(directory: Path, say: Callable[[str], None]) -> str:
     if found:
         return found
     if platform.machine() != "x86_64":
-        raise Failure(f"There is no terraform program for {platform.machine()} here.", "Install terraform or tofu on the PATH and try again.")
+        raise Failure(
+            f"There is no terraform program for {platform.machine()} here.", "Install terraform or tofu on the PATH and try again."
+        )
     say(f"fetching terraform {VERSION} from its publisher")
     try:
         archive = httpx.get(PUBLISHER, timeout=120, follow_redirects=True).raise_for_status().content

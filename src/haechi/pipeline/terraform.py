@@ -13,6 +13,7 @@ from typing import Any
 from haechi.pipeline.failure import Failure
 
 Say = Callable[[str], None]
+PAST = {"create": "created", "update": "updated", "delete": "deleted", "replace": "replaced", "read": "read"}
 
 
 class Terraform:
@@ -54,7 +55,9 @@ class Terraform:
             (self.directory / ".terraform.lock.hcl").unlink(missing_ok=True)
             done = self._run("init", "-no-color", "-upgrade")
         if done.returncode:
-            raise Failure(f"terraform init failed in {self.directory}: {_last(done.stderr)}", "Run `haechi doctor`, then `haechi up` again.")
+            raise Failure(
+                f"terraform init failed in {self.directory}: {_last(done.stderr)}", "Run `haechi doctor`, then `haechi up` again."
+            )
 
     def apply(self) -> None:
         """terraform apply, telling each resource as it is done. Raises Failure with the first error's words."""
@@ -103,7 +106,12 @@ class Terraform:
         errors: list[str] = []
         command = [self._program, *arguments]
         with subprocess.Popen(
-            command, cwd=self.directory, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            command,
+            cwd=self.directory,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
             stdin=subprocess.DEVNULL,
         ) as process:
             assert process.stdout is not None
@@ -129,7 +137,7 @@ class Terraform:
             hook = event["hook"]
             address, action = hook["resource"]["addr"], hook["action"]
             if kind == "apply_complete":
-                self._say(f"{address}: {action}d" + (f" {hook['id_value']}" if hook.get("id_value") else ""))
+                self._say(f"{address}: {PAST.get(action, action)}" + (f" {hook['id_value']}" if hook.get("id_value") else ""))
             elif kind == "apply_progress":
                 self._say(f"{address}: {action}, {hook.get('elapsed_seconds', 0)} s")
         elif kind == "diagnostic" and event.get("@level") == "error":

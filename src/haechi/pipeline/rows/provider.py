@@ -51,7 +51,11 @@ def row_4_2(run: Run) -> str:
                     "current": "haechi",
                     "profiles": [
                         {
-                            "name": "haechi", "mode": "AK", "access_key_id": key, "access_key_secret": secret, "region_id": target.region,
+                            "name": "haechi",
+                            "mode": "AK",
+                            "access_key_id": key,
+                            "access_key_secret": secret,
+                            "region_id": target.region,
                         }
                     ],
                 }

@@ -156,8 +156,8 @@ def _read(cloud: Cloud, d: Data) -> None:
         acl_id=found.get("AclId"),
         acl_ids=items(found, "AclIds", "AclId") or str(found.get("AclId") or "").split(",") * bool(found.get("AclId")),
     )
-    if protocol == "tcp" and "HealthCheck" in found:
-        d["health_check"] = found["HealthCheck"]
+    if protocol in ("tcp", "udp"):
+        d["health_check"] = found.get("HealthCheck") or "on"
     if protocol in ("http", "https"):
         d["gzip"] = found.get("Gzip", "on") == "on"
         headers = {name: found.get(wire) == "on" for wire, name in _XFF.items()}

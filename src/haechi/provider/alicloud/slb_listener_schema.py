@@ -16,7 +16,7 @@ _SWITCH = one_of("on", "off")
 
 
 def _web(view: View) -> bool:
-    return view["protocol"] in ("http", "https") and not (view["protocol"] == "http" and view["listener_forward"] == "on")
+    return view["protocol"] == "https" or bool(view["protocol"] == "http" and view["listener_forward"] != "on")
 
 
 def _tcp_udp(view: View) -> bool:
@@ -24,15 +24,15 @@ def _tcp_udp(view: View) -> bool:
 
 
 def _checked(view: View) -> bool:
-    return _tcp_udp(view) or (_web(view) and view["health_check"] == "on")
+    return _tcp_udp(view) or bool(_web(view) and view["health_check"] == "on")
 
 
 def _checked_by_http(view: View) -> bool:
-    return (_web(view) and view["health_check"] == "on") or (view["protocol"] == "tcp" and view["health_check_type"] == "http")
+    return bool((_web(view) and view["health_check"] == "on") or (view["protocol"] == "tcp" and view["health_check_type"] == "http"))
 
 
 def _sticky(view: View) -> bool:
-    return _web(view) and view["sticky_session"] == "on"
+    return bool(_web(view) and view["sticky_session"] == "on")
 
 
 def _only(*conditions: Callable[[View], bool]) -> Same:

@@ -20,15 +20,15 @@ def _twin(new: str, since: str, old: str, **words: Any) -> Attribute:
 
 def _same_spec(old: Any, new: Any, view: Mapping[str, Any]) -> bool:
     """Instances paid by usage have no specification."""
-    return view["instance_charge_type"] == "PayByCLCU" and not new
+    return bool(view["instance_charge_type"] == "PayByCLCU" and not new)
 
 
 def _unless_prepaid(old: Any, new: Any, view: Mapping[str, Any]) -> bool:
-    return view["payment_type"] != "Subscription" and view["instance_charge_type"] != "Prepaid"
+    return bool(view["payment_type"] != "Subscription")
 
 
 def _unless_protected(old: Any, new: Any, view: Mapping[str, Any]) -> bool:
-    return view["modification_protection_status"] == "NonProtection"
+    return bool(view["modification_protection_status"] == "NonProtection")
 
 
 FIELDS: Fields = {

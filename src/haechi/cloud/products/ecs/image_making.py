@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 
 from haechi.cloud.runtime import Runtime
-from haechi.cloud.store import Transaction, View
+from haechi.cloud.store import View
 
 log = logging.getLogger("haechi.images")
 PENDING = {"image": "Creating", "snapshot": "progressing"}
@@ -48,7 +48,7 @@ def _start(work: Callable[[], None], name: str) -> None:
         except Exception:
             log.exception("%s", name)
 
-    threading.Thread(target=run, name=f"image-{name}", daemon=True).start()
+    threading.Thread(target=run, name=f"machine-image-{name}", daemon=True).start()
 
 
 def _make(runtime: Runtime, layer: str) -> None:
@@ -61,23 +61,20 @@ def _make(runtime: Runtime, layer: str) -> None:
             runtime.dataplane.commit_image(asked["HostId"], layer)
     except KeyError:
         absent = True
-    except RuntimeError:
+    except (RuntimeError, OSError):
         log.exception("%s could not be made", layer)
         outcome = FAILED
+    size = runtime.dataplane.image_mib(layer) if outcome is DONE and not absent else 0
     with runtime.store.write() as tx:
         became = layer
         if absent:  # it was never started, so its disk is its image's; or it is gone
             instance = tx.get("instance", asked["HostId"])
             outcome, became = (FAILED, layer) if instance is None else (DONE, instance["Layer"])
-        _settle(tx, layer, outcome, became)
+        for kind, pending in PENDING.items():
+            for waiting in tx.find(kind, Layer=layer, Status=pending):
+                progress = "100%" if outcome is DONE else waiting["Progress"]
+                tx.change(waiting, Status=outcome[kind], Progress=progress, Layer=became, LayerMiB=size)
     _collect(runtime)
-
-
-def _settle(tx: Transaction, layer: str, outcome: dict[str, str], became: str) -> None:
-    for kind, pending in PENDING.items():
-        for waiting in tx.find(kind, Layer=layer, Status=pending):
-            progress = "100%" if outcome is DONE else waiting["Progress"]
-            tx.change(waiting, Status=outcome[kind], Progress=progress, Layer=became)
 
 
 def _held(view: View) -> set[str]:

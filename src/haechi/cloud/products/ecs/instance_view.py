@@ -15,7 +15,7 @@ def render_eip(view: View, instance: Resource) -> dict[str, Any]:
     """EipAddress: every field there, also when no address is bound."""
     eip = eip_of(view, instance)
     if eip is None:
-        return {"AllocationId": "", "IpAddress": "", "InternetChargeType": ""}
+        return {"AllocationId": "", "IpAddress": "", "InternetChargeType": "", "Bandwidth": 0, "IsSupportUnassociate": False}
     return {
         "AllocationId": eip.id,
         "IpAddress": eip["IpAddress"],
@@ -80,7 +80,9 @@ def render_interface_row(i: Resource) -> dict[str, Any]:
         "MacAddress": i["MacAddress"],
         "PrimaryIpAddress": i["PrivateIpAddress"],
         "Type": "Primary",
-        "PrivateIpSets": {"PrivateIpSet": [{"PrivateIpAddress": a, "Primary": n == 0} for n, a in enumerate(addresses)]},
+        "PrivateIpSets": {
+            "PrivateIpSet": [{"PrivateIpAddress": a, "Primary": n == 0, "PrivateDnsName": ""} for n, a in enumerate(addresses)]
+        },
         "Ipv6Sets": {"Ipv6Set": []},
         "Ipv4PrefixSets": {"Ipv4PrefixSet": []},
         "Ipv6PrefixSets": {"Ipv6PrefixSet": []},
@@ -128,7 +130,9 @@ def render_instance(view: View, i: Resource) -> dict[str, Any]:
         },
         "CpuOptions": {"CoreCount": i["Cpu"], "ThreadsPerCore": 1, "Numa": "", "TopologyType": ""},
         "HibernationOptions": {"Configured": False},
-        "AdditionalInfo": {"EnableHighDensityMode": False},
+        "AdditionalInfo": {"EnableHighDensityMode": False, "ManagedHostId": "", "NodeSerialNumber": ""},
+        "ClockOptions": {"PtpStatus": ""},
+        "EnableNVS": False,
         "ImageOptions": {"LoginAsNonRoot": i["LoginAsNonRoot"], "CurrentOSNVMeSupported": False},
         "DedicatedInstanceAttribute": {"Affinity": "", "Tenancy": ""},
         "EcsCapacityReservationAttr": {"CapacityReservationId": "", "CapacityReservationPreference": ""},

@@ -179,7 +179,7 @@ def _each(call: Call, name: str, ids: Sequence[str], change: Callable[[Resource]
         done = {"Code": why or "200", "Message": "failed" if why else "successful", "Success": "false" if why else "true"}
         rows.append({"InstanceId": id, **done})
     failed = sum(row["Success"] == "false" for row in rows)
-    return {"KeyPairName": name, "TotalCount": len(rows), "FailCount": str(failed), "Results": {"Result": rows}}
+    return {"KeyPairName": name, "TotalCount": str(len(rows)), "FailCount": str(failed), "Results": {"Result": rows}}
 
 
 @ecs.action("AttachKeyPair", Effect.HOST)

@@ -44,14 +44,12 @@ def find_place(call: Call, vswitch: str, zone: str, groups: Sequence[str], addre
             raise ApiError("InvalidParameter.Conflict", "VSwitchId, PrivateIpAddress and SecurityGroupId conflict with NetworkInterface.1.")
         vswitch, address = primary.get("VSwitchId", ""), primary.get("PrimaryIpAddress", "")
         groups = primary.get("SecurityGroupIds", ()) or tuple(g for g in [primary.get("SecurityGroupId", "")] if g)
-    if vswitch:
-        found = get_vswitch(call, vswitch)
-        if zone and found["ZoneId"] != zone:
-            raise ApiError("InvalidParameter.Mismatch", "Specified virtual switch is not in the specified zone.")
-    else:
-        found = next((v for v in call.find("vswitch", IsDefault=True) if zone in ("", v["ZoneId"])), None)  # type: ignore[assignment]
-        if found is None:
-            raise missing("VSwitchId")
+    default = next((v for v in call.find("vswitch", IsDefault=True) if zone in ("", v["ZoneId"])), None)
+    found = get_vswitch(call, vswitch) if vswitch else default
+    if found is None:
+        raise missing("VSwitchId")
+    if zone and found["ZoneId"] != zone:
+        raise ApiError("InvalidParameter.Mismatch", "Specified virtual switch is not in the specified zone.")
     if address:
         try:
             IPv4Address(address)

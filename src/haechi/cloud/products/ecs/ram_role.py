@@ -10,14 +10,21 @@ from haechi.cloud.paging import page
 from haechi.cloud.params import Id, Ids, PageNumber, PageSize, Text
 from haechi.cloud.products.ecs.instances import get_instance
 from haechi.cloud.products.ecs.product import ecs
+from haechi.cloud.products.ram.documents import parse_policy, trusts
 
+SERVICE = "ecs.aliyuncs.com"
 RoleName = Annotated[str, Text(64, 1, r"[A-Za-z0-9._\-]+", "InvalidRamRole.NotFound")]
 
 
 def check_role(call: Call, name: str) -> None:
-    """Refuse a role that does not exist."""
-    if name and not any(r["RoleName"] == name for r in call.view.find("ram_role")):
+    """Refuse a role that does not exist, or that does not trust ECS; "" passes."""
+    if not name:
+        return
+    role = next((r for r in call.view.find("ram_role") if r["RoleName"] == name), None)
+    if role is None:
         raise not_found("InvalidRamRole.NotFound", "The specified RamRoleName does not exist.")
+    if not trusts(parse_policy(role["AssumeRolePolicyDocument"], True), [SERVICE], "Service"):
+        raise ApiError("InvalidRamRole.NotEcsRole", "The specified ram role is not authorized for ecs, please check your role policy.")
 
 
 @ecs.action("DescribeInstanceRamRole", Effect.READ)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from ipaddress import IPv4Address
 from typing import Annotated, Any
 
@@ -124,6 +126,8 @@ def run_instances(
     check_role(call, RamRoleName)
     groups = SecurityGroupIds or ((SecurityGroupId,) if SecurityGroupId else ())
     place = find_place(call, VSwitchId, ZoneId, groups, PrivateIpAddress, NetworkInterface)
+    if place.secondary >= size.size.addresses:
+        raise ApiError("InvalidOperation.Ipv4CountExceeded", "Interfaces of this instance type have fewer addresses.", 403)
     count = _affordable(call, place, amount, least)
     # As in the public cloud: a host with a key pair takes no passwords, one without either nobody logs in to.
     hashed = image.get("PasswordHash", "") if PasswordInherit else hash_password(Password)
@@ -178,13 +182,13 @@ def run_instances(
     made: list[str] = []
     for number in range(count):
         if place.address and number:
-            place = Place(place.vswitch, place.groups, str(IPv4Address(place.address) + 1), place.secondary, place.interface)
+            place = replace(place, address=str(IPv4Address(place.address) + 1))
         instance = make_instance(call, place, data, image, names[number], hosts[number], SystemDisk, DataDisk, tags)
         if InternetMaxBandwidthOut and not creating:
             lease_public(call, instance)
         made.append(instance.id)
         if not creating:
-            call.after.append(lambda id=instance.id: call.runtime.machines.wake(id))  # type: ignore[misc]
+            call.after.append(partial(call.runtime.machines.wake, instance.id))
     if creating:
         return {"InstanceId": made[0], "OrderId": "", "TradePrice": 0.0}
     return {"InstanceIdSets": {"InstanceIdSet": made}, "OrderId": "", "TradePrice": 0.0}

@@ -207,7 +207,7 @@ def modify_security_group_policy(call: Call, SecurityGroupId: Id, InnerAccessPol
     """Whether the members of a basic group reach each other without a rule."""
     group = get_group(call, SecurityGroupId)
     if group["SecurityGroupType"] == "enterprise" and InnerAccessPolicy == "Accept":
-        raise ApiError("InvalidSecurityGroupType.ValueNotSupported", "The specified security group type does not support this operation.")
+        raise ApiError("InvalidPolicy.Malformed", "The Policy is invalid: the members of an advanced security group are always isolated.")
     call.tx.change(group, InnerAccessPolicy=InnerAccessPolicy)
     return {}
 

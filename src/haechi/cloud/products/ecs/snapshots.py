@@ -195,6 +195,7 @@ def _render(snapshot: Resource) -> dict[str, Any]:
         "SourceDiskSize": snapshot["SourceDiskSize"],
         "SourceDiskType": snapshot["SourceDiskType"],
         "SourceStorageType": "disk",
+        "FullSnapshotSizeInBytes": snapshot.get("LayerMiB", 0) << 20,
         "SourceSnapshotId": snapshot.get("SourceSnapshotId", ""),
         "SourceRegionId": snapshot.get("SourceRegionId", ""),
         "CreationTime": made,

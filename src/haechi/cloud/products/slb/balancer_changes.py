@@ -27,8 +27,8 @@ from haechi.cloud.store import Resource
 
 @slb.action("SetLoadBalancerStatus", Effect.PACKETS)
 def set_load_balancer_status(call: Call, LoadBalancerId: Id, LoadBalancerStatus: Status) -> Answer:
-    """An inactive balancer answers nothing; its listeners keep their states."""
-    call.tx.change(get_balancer(call, LoadBalancerId), LoadBalancerStatus=LoadBalancerStatus)
+    """An inactive balancer answers nothing; its listeners keep their states. Terraform sends no RegionId here."""
+    call.tx.change(get_balancer(call, LoadBalancerId, anywhere=True), LoadBalancerStatus=LoadBalancerStatus)
     return {}
 
 
@@ -49,13 +49,11 @@ def set_load_balancer_modification_protection(
     call: Call, LoadBalancerId: Id, ModificationProtectionStatus: Protection, ModificationProtectionReason: Reason = ""
 ) -> Answer:
     """ConsoleProtection with a reason, or NonProtection, which clears the reason."""
-    protected = ModificationProtectionStatus == "ConsoleProtection"
-    if ModificationProtectionReason and not protected:
-        raise invalid("ModificationProtectionReason", "It goes with ConsoleProtection only.")
+    reason = ModificationProtectionReason if ModificationProtectionStatus == "ConsoleProtection" else ""
     call.tx.change(
         get_balancer(call, LoadBalancerId),
         ModificationProtectionStatus=ModificationProtectionStatus,
-        ModificationProtectionReason=ModificationProtectionReason,
+        ModificationProtectionReason=reason,
     )
     return {}
 

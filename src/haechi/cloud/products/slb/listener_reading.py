@@ -118,8 +118,8 @@ def _render_row(listener: Resource) -> Answer:
     """One row: what all protocols share on top, the rest below the protocol's own name."""
     shown = visible_settings(listener)
     own: dict[str, Any] = {k: v for k, v in shown.items() if k not in COMMON and k != "Scheduler"}
-    if "ProxyProtocolV2Enabled" in own:
-        own["ProxyProtocolV2Enabled"] = "true" if own["ProxyProtocolV2Enabled"] else "false"
+    if listener["ListenerProtocol"] not in L7:
+        own.update({"ProxyProtocolV2Enabled": "true" if own["ProxyProtocolV2Enabled"] else "false", "MasterSlaveServerGroupId": ""})
     return {
         "LoadBalancerId": listener["LoadBalancerId"],
         "ListenerProtocol": listener["ListenerProtocol"],
@@ -127,6 +127,6 @@ def _render_row(listener: Resource) -> Answer:
         "Status": listener["Status"],
         **{k: v for k, v in shown.items() if k in COMMON or k == "Scheduler"},
         "AclIds": acl_ids(listener),
-        f"{listener['ListenerProtocol'].upper()}ListenerConfig": own,
+        **{f"{protocol.upper()}ListenerConfig": own if protocol == listener["ListenerProtocol"] else {} for protocol in SETTINGS},
         "Tags": render_tags(listener)["Tag"],
     }

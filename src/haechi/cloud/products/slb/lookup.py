@@ -10,9 +10,11 @@ from haechi.cloud.errors import ApiError, not_found
 from haechi.cloud.store import Resource, View
 
 
-def get_balancer(call: Call, id: str) -> Resource:
-    """Raises InvalidLoadBalancerId.NotFound."""
+def get_balancer(call: Call, id: str, anywhere: bool = False) -> Resource:
+    """Raises InvalidLoadBalancerId.NotFound. `anywhere`: in every region, when the call names none."""
     found = call.get("load_balancer", id)
+    if found is None and anywhere and "RegionId" not in call.sent:
+        found = call.view.get("load_balancer", id)
     if found is None:
         raise not_found("InvalidLoadBalancerId.NotFound", "The specified LoadBalancerId does not exist.")
     return found

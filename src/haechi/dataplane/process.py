@@ -1,0 +1,132 @@
+"""Helper programs that must outlive the server: started in a namespace and a cgroup of their own, adopted again, stopped whole."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from haechi.dataplane import kernel
+from haechi.dataplane.cgroup import parse_mounts
+
+LOG_LIMIT = 4 << 20  # bytes; a longer log starts anew at the next start
+STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Process:
+    """One program: `command` runs in namespace `netns`; its record and its log lie in `directory`, its cgroup below `parent`."""
+
+    name: str
+    command: tuple[str, ...]
+    netns: str
+    directory: Path
+    parent: str
+
+    @property
+    def _cgroup(self) -> Path:
+        return cgroup_root(self.parent) / self.name
+
+    @property
+    def _record(self) -> Path:
+        return self.directory / f"{self.name}.json"
+
+    def pid(self) -> int:
+        """Its process id, also when an earlier server started it; 0 when it does not run."""
+        try:
+            record = json.loads(self._record.read_text())
+        except (FileNotFoundError, ValueError):
+            return 0
+        pid, start = int(record["pid"]), record["start"]
+        return pid if start_time(pid) == start else 0
+
+    def start(self) -> None:
+        """Start it unless it runs."""
+        if self.pid():
+            return
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._cgroup.mkdir(parents=True, exist_ok=True)
+        self._kill()  # what a start that was cut short may have left in the group
+        log = self.directory / f"{self.name}.log"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        if log.exists() and log.stat().st_size > LOG_LIMIT:
+            flags |= os.O_TRUNC
+        output = os.open(log, flags, 0o600)
+        # the shell enters the group before the program exists, so that no child of it can escape
+        script = 'echo $$ > "$1/cgroup.procs" && shift && exec "$@"'
+        command = ("/bin/sh", "-c", script, "sh", str(self._cgroup), "ip", "netns", "exec", self.netns, *self.command)
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+        except OSError as error:
+            raise kernel.KernelError(f"{self.command[0]}: {error}") from error
+        finally:
+            os.close(output)
+        process.returncode = 0  # it is not waited for by Popen: `reap` or the machine's first process does
+        temporary = self._record.with_suffix(".tmp")
+        temporary.write_text(json.dumps({"pid": process.pid, "start": start_time(process.pid)}))
+        temporary.replace(self._record)
+
+    def signal(self, number: int) -> None:
+        """Send a signal; nothing happens when it does not run."""
+        pid = self.pid()
+        if pid:
+            with contextlib.suppress(ProcessLookupError):  # it ended just now
+                os.kill(pid, number)
+
+    def stop(self) -> None:
+        """End it and everything it started; leaves neither group nor record."""
+        self.signal(signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while self._populated() and time.monotonic() < deadline:
+            self.reap()
+            time.sleep(0.01)
+        self._kill()
+        if self._cgroup.exists():
+            self._cgroup.rmdir()
+        with contextlib.suppress(OSError):  # others still live below it
+            self._cgroup.parent.rmdir()
+        self._record.unlink(missing_ok=True)
+
+    def reap(self) -> None:
+        """Take the exit status if this process is the parent; a zombie would count as running."""
+        try:
+            pid = int(json.loads(self._record.read_text())["pid"])
+            os.waitpid(pid, os.WNOHANG)
+        except (FileNotFoundError, ValueError, ChildProcessError):  # never started, or another server's child
+            return
+
+    def _populated(self) -> bool:
+        try:
+            return "populated 1" in (self._cgroup / "cgroup.events").read_text()
+        except FileNotFoundError:
+            return False
+
+    def _kill(self) -> None:
+        if not self._populated():
+            return
+        (self._cgroup / "cgroup.kill").write_text("1")
+        deadline = time.monotonic() + STOP_SECONDS
+        while self._populated():
+            if time.monotonic() > deadline:
+                raise kernel.KernelError(f"{self.name} does not die")
+            self.reap()
+            time.sleep(0.005)
+
+
+def cgroup_root(parent: str) -> Path:
+    """The v2 group that holds the helper programs of one owner."""
+    return parse_mounts(Path("/proc/self/mounts").read_text())[0] / parent
+
+
+def start_time(pid: int) -> str:
+    """When a process started, in clock ticks since boot, so that a reused id is told apart; "" when it is gone or a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return "" if fields[0] in "ZX" else fields[19]

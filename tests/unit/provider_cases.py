@@ -1,0 +1,426 @@
+"""Configurations that take each resource through its life: as first applied, as changed, how it is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Values = Mapping[str, Any]
+IMAGE = "debian_12_5_x64_20G_alibase_20240325.vhd"
+
+
+@dataclass(frozen=True)
+class Life:
+    """`changes` says what the second configuration does to each address: "update", "replace", "create" or "delete".
+
+    `imports` gives ids for `terraform import` from the state's values; `unread` are addresses whose plan after import is an
+    update, because the cloud does not give back what was configured (passwords).
+    """
+
+    name: str
+    first: str
+    second: str
+    changes: Mapping[str, str]
+    imports: Mapping[str, Callable[[Values], str]] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
+
+
+def _id(values: Values) -> str:
+    return str(values["id"])
+
+
+def _ids(*addresses: str) -> dict[str, Callable[[Values], str]]:
+    return dict.fromkeys(addresses, _id)
+
+
+NETWORK = """
+resource "alicloud_vpc" "v" {
+  vpc_name   = "net"
+  cidr_block = "10.0.0.0/8"
+}
+resource "alicloud_vswitch" "s" {
+  vpc_id       = alicloud_vpc.v.id
+  cidr_block   = "10.1.0.0/16"
+  zone_id      = "ap-southeast-1a"
+  vswitch_name = "net"
+}
+resource "alicloud_security_group" "g" {
+  security_group_name = "net"
+  vpc_id              = alicloud_vpc.v.id
+}
+"""
+
+_NETWORK_1 = """
+resource "alicloud_vpc" "v" {
+  vpc_name    = "one"
+  cidr_block  = "10.0.0.0/8"
+  description = "the first"
+  tags        = { stage = "test", gone = "soon" }
+  timeouts {
+    create = "3m"
+  }
+}
+resource "alicloud_vpc" "old_style" {
+  name       = "old"
+  cidr_block = "192.168.0.0/16"
+}
+resource "alicloud_vswitch" "s" {
+  vpc_id       = alicloud_vpc.v.id
+  cidr_block   = "10.1.0.0/16"
+  zone_id      = "ap-southeast-1a"
+  vswitch_name = "one"
+  tags         = { stage = "test" }
+}
+resource "alicloud_vswitch" "old_style" {
+  name              = "old"
+  vpc_id            = alicloud_vpc.old_style.id
+  cidr_block        = "192.168.1.0/24"
+  availability_zone = "ap-southeast-1b"
+}
+resource "alicloud_security_group" "g" {
+  name        = "one"
+  description = "the first"
+  vpc_id      = alicloud_vpc.v.id
+  tags        = { stage = "test" }
+}
+resource "alicloud_security_group" "peer" {
+  security_group_name = "peer"
+  vpc_id              = alicloud_vpc.v.id
+  inner_access_policy = "Drop"
+}
+resource "alicloud_security_group_rule" "ssh" {
+  type              = "ingress"
+  ip_protocol       = "tcp"
+  port_range        = "22/22"
+  security_group_id = alicloud_security_group.g.id
+  cidr_ip           = "10.0.0.0/8"
+  description       = "ssh"
+}
+resource "alicloud_security_group_rule" "from_peer" {
+  type                     = "ingress"
+  ip_protocol              = "all"
+  nic_type                 = "intranet"
+  port_range               = "-1/-1"
+  priority                 = 50
+  policy                   = "drop"
+  security_group_id        = alicloud_security_group.g.id
+  source_security_group_id = alicloud_security_group.peer.id
+}
+resource "alicloud_security_group_rule" "out" {
+  for_each          = toset(["80/80", "443/443", "53/53", "8200/8200"])
+  type              = "egress"
+  ip_protocol       = "tcp"
+  port_range        = each.value
+  security_group_id = alicloud_security_group.g.id
+  cidr_ip           = "0.0.0.0/0"
+}
+"""
+_NETWORK_2 = (
+    _NETWORK_1.replace('vpc_name    = "one"', 'vpc_name    = "two"')
+    .replace('description = "the first"\n  tags        = { stage = "test", gone = "soon" }', 'tags = { stage = "second", new = "yes" }')
+    .replace('name       = "old"', 'name       = "older"')
+    .replace('vswitch_name = "one"', 'vswitch_name = "two"\n  description  = "now described"')
+    .replace('name        = "one"\n  description = "the first"', 'name        = "two"\n  description = "the second"')
+    .replace('inner_access_policy = "Drop"', 'inner_access_policy = "Accept"')
+    .replace('description       = "ssh"', 'description       = "secure shell"')
+    .replace("priority                 = 50", "priority                 = 60")
+    .replace('"53/53", ', "")
+    .replace('cidr_block        = "192.168.1.0/24"', 'cidr_block        = "192.168.2.0/24"')
+)
+NETWORK_LIFE = Life(
+    "network",
+    _NETWORK_1,
+    _NETWORK_2,
+    {
+        "alicloud_vpc.v": "update",
+        "alicloud_vpc.old_style": "update",
+        "alicloud_vswitch.s": "update",
+        "alicloud_vswitch.old_style": "replace",
+        "alicloud_security_group.g": "update",
+        "alicloud_security_group.peer": "update",
+        "alicloud_security_group_rule.ssh": "update",
+        "alicloud_security_group_rule.from_peer": "replace",
+        'alicloud_security_group_rule.out["53/53"]': "delete",
+    },
+    _ids(
+        "alicloud_vpc.v",
+        "alicloud_vswitch.s",
+        "alicloud_security_group.g",
+        "alicloud_security_group.peer",
+        "alicloud_security_group_rule.ssh",
+        "alicloud_security_group_rule.from_peer",
+    ),
+)
+
+_INSTANCE_1 = (
+    NETWORK
+    + f"""
+resource "alicloud_ecs_key_pair" "k" {{
+  key_pair_name = "pair"
+  tags          = {{ a = "b" }}
+}}
+resource "alicloud_security_group" "second" {{
+  security_group_name = "second"
+  vpc_id              = alicloud_vpc.v.id
+}}
+resource "alicloud_instance" "web" {{
+  count                = 2
+  instance_name        = "web-${{count.index}}"
+  host_name            = "web${{count.index}}"
+  image_id             = "{IMAGE}"
+  instance_type        = "ecs.n1.tiny"
+  security_groups      = [alicloud_security_group.g.id]
+  vswitch_id           = alicloud_vswitch.s.id
+  password             = "Sesame-1234"
+  user_data            = "#!/bin/sh\\necho one\\n"
+  system_disk_category = "cloud_efficiency"
+  system_disk_size     = 40
+  tags                 = {{ role = "web" }}
+  lifecycle {{
+    ignore_changes = [description]
+  }}
+}}
+resource "alicloud_instance" "db" {{
+  image_id        = "{IMAGE}"
+  instance_type   = "ecs.n1.tiny"
+  security_groups = [alicloud_security_group.g.id]
+  vswitch_id      = alicloud_vswitch.s.id
+  key_name        = alicloud_ecs_key_pair.k.key_pair_name
+  data_disks {{
+    name     = "data"
+    size     = 20
+    category = "cloud_efficiency"
+  }}
+}}
+"""
+)
+_INSTANCE_2 = (
+    _INSTANCE_1.replace("count                = 2", "count                = 3")
+    .replace('"web-${count.index}"', '"www-${count.index}"')
+    .replace("echo one", "echo two")
+    .replace('{ role = "web" }', '{ role = "www" }')
+    .replace("size     = 20", "size     = 30")
+    .replace('a = "b"', 'a = "c"')
+    .replace('host_name            = "web', 'internet_max_bandwidth_out = 5\n  host_name = "web')
+    .replace("[alicloud_security_group.g.id]\n  vswitch_id           =", "[alicloud_security_group.second.id]\n  vswitch_id           =")
+)
+INSTANCE_LIFE = Life(
+    "instance",
+    _INSTANCE_1,
+    _INSTANCE_2,
+    {
+        "alicloud_instance.web[0]": "update",
+        "alicloud_instance.web[1]": "update",
+        "alicloud_instance.web[2]": "create",
+        "alicloud_instance.db": "replace",
+        "alicloud_ecs_key_pair.k": "update",
+    },
+    _ids("alicloud_instance.web[0]", "alicloud_ecs_key_pair.k"),
+    unread=("alicloud_instance.web[0]",),
+)
+
+_EIP_1 = (
+    NETWORK
+    + f"""
+resource "alicloud_instance" "i" {{
+  image_id        = "{IMAGE}"
+  instance_type   = "ecs.n1.tiny"
+  security_groups = [alicloud_security_group.g.id]
+  vswitch_id      = alicloud_vswitch.s.id
+}}
+resource "alicloud_eip_address" "e" {{
+  address_name         = "one"
+  bandwidth            = "5"
+  internet_charge_type = "PayByTraffic"
+  tags                 = {{ a = "b" }}
+}}
+resource "alicloud_eip_association" "a" {{
+  allocation_id = alicloud_eip_address.e.id
+  instance_id   = alicloud_instance.i.id
+}}
+resource "alicloud_eip" "alone" {{
+  name = "old"
+}}
+"""
+)
+EIP_LIFE = Life(
+    "eip",
+    _EIP_1,
+    _EIP_1.replace('"one"', '"two"').replace('"5"', '"10"').replace('a = "b"', 'c = "d"').replace('name = "old"', 'name = "older"'),
+    {"alicloud_eip_address.e": "update", "alicloud_eip.alone": "update"},
+    _ids("alicloud_eip_address.e", "alicloud_eip_association.a", "alicloud_eip.alone"),
+)
+
+_SLB_1 = (
+    NETWORK
+    + f"""
+resource "alicloud_instance" "i" {{
+  count           = var.instances
+  image_id        = "{IMAGE}"
+  instance_type   = "ecs.n1.tiny"
+  security_groups = [alicloud_security_group.g.id]
+  vswitch_id      = alicloud_vswitch.s.id
+}}
+variable "instances" {{
+  default = 2
+}}
+resource "alicloud_slb_load_balancer" "lb" {{
+  load_balancer_name = "one"
+  address_type       = "internet"
+  load_balancer_spec = "slb.s1.small"
+  tags               = {{ a = "b" }}
+}}
+resource "alicloud_slb" "inside" {{
+  name          = "inside"
+  address_type  = "intranet"
+  specification = "slb.s1.small"
+  vswitch_id    = alicloud_vswitch.s.id
+}}
+resource "alicloud_slb_backend_server" "b" {{
+  load_balancer_id = alicloud_slb_load_balancer.lb.id
+  dynamic "backend_servers" {{
+    for_each = alicloud_instance.i[*].id
+    content {{
+      server_id = backend_servers.value
+      weight    = 100
+    }}
+  }}
+}}
+resource "alicloud_slb_attachment" "a" {{
+  load_balancer_id = alicloud_slb.inside.id
+  instance_ids     = [alicloud_instance.i[0].id]
+  weight           = 90
+}}
+resource "alicloud_slb_server_group" "g" {{
+  load_balancer_id = alicloud_slb_load_balancer.lb.id
+  name             = "one"
+  servers {{
+    server_ids = [alicloud_instance.i[0].id, alicloud_instance.i[1].id]
+    port       = 8080
+    weight     = 80
+  }}
+}}
+resource "alicloud_slb_acl" "acl" {{
+  name = "one"
+  entry_list {{
+    entry   = "10.0.0.0/8"
+    comment = "inside"
+  }}
+  entry_list {{
+    entry = "192.168.0.0/16"
+  }}
+}}
+resource "alicloud_slb_acl" "open" {{
+  name = "open"
+  lifecycle {{
+    ignore_changes = [entry_list]
+  }}
+}}
+resource "alicloud_slb_acl_entry_attachment" "one" {{
+  acl_id  = alicloud_slb_acl.open.id
+  entry   = "172.16.0.0/12"
+  comment = "attached"
+}}
+resource "alicloud_slb_listener" "http" {{
+  load_balancer_id    = alicloud_slb_load_balancer.lb.id
+  frontend_port       = 80
+  backend_port        = 80
+  protocol            = "http"
+  bandwidth           = 10
+  sticky_session      = "on"
+  sticky_session_type = "insert"
+  cookie_timeout      = 3600
+  health_check_domain = "example.com"
+  x_forwarded_for {{
+    retrive_slb_ip = true
+  }}
+  acl_status = "on"
+  acl_type   = "white"
+  acl_id     = alicloud_slb_acl.acl.id
+}}
+resource "alicloud_slb_listener" "tcp" {{
+  load_balancer_id = alicloud_slb_load_balancer.lb.id
+  frontend_port    = 22
+  backend_port     = 22
+  protocol         = "tcp"
+}}
+resource "alicloud_slb_listener" "udp" {{
+  load_balancer_id = alicloud_slb_load_balancer.lb.id
+  frontend_port    = 53
+  backend_port     = 53
+  protocol         = "udp"
+}}
+resource "alicloud_slb_listener" "group" {{
+  load_balancer_id = alicloud_slb_load_balancer.lb.id
+  frontend_port    = 8080
+  protocol         = "http"
+  server_group_id  = alicloud_slb_server_group.g.id
+  health_check     = "off"
+}}
+"""
+)
+SLB_LIFE = Life(
+    "slb",
+    _SLB_1,
+    _SLB_1.replace("default = 2", "default = 3")
+    .replace('load_balancer_name = "one"', 'load_balancer_name = "two"')
+    .replace('a = "b"', 'c = "d"')
+    .replace("weight           = 90", "weight           = 70")
+    .replace('name             = "one"', 'name             = "two"')
+    .replace("weight     = 80", "weight     = 60")
+    .replace('entry = "192.168.0.0/16"', 'entry = "172.16.0.0/12"')
+    .replace("cookie_timeout      = 3600", 'cookie_timeout      = 7200\n  scheduler = "rr"')
+    .replace("frontend_port    = 53", "frontend_port    = 5353")
+    .replace('comment = "attached"', 'comment = "again"')
+    .replace('protocol         = "tcp"', 'protocol         = "tcp"\n  persistence_timeout = 60'),
+    {
+        "alicloud_instance.i[2]": "create",
+        "alicloud_slb_load_balancer.lb": "update",
+        "alicloud_slb_backend_server.b": "update",
+        "alicloud_slb_attachment.a": "update",
+        "alicloud_slb_server_group.g": "update",
+        "alicloud_slb_acl.acl": "update",
+        "alicloud_slb_acl_entry_attachment.one": "replace",
+        "alicloud_slb_listener.http": "update",
+        "alicloud_slb_listener.tcp": "update",
+        "alicloud_slb_listener.udp": "replace",
+    },
+    _ids(
+        "alicloud_slb_load_balancer.lb",
+        "alicloud_slb.inside",
+        "alicloud_slb_backend_server.b",
+        "alicloud_slb_server_group.g",
+        "alicloud_slb_acl.acl",
+        "alicloud_slb_acl_entry_attachment.one",
+        "alicloud_slb_listener.http",
+        "alicloud_slb_listener.tcp",
+        "alicloud_slb_listener.udp",
+    ),
+)
+
+_RAM_1 = """
+resource "alicloud_ram_user" "u" {
+  name         = "pipeline"
+  display_name = "The pipeline"
+  comments     = "one"
+}
+resource "alicloud_ram_access_key" "k" {
+  user_name = alicloud_ram_user.u.name
+}
+resource "alicloud_ram_user" "forced" {
+  name  = "forced"
+  force = true
+}
+"""
+RAM_LIFE = Life(
+    "ram",
+    _RAM_1,
+    _RAM_1.replace('"one"', '"two"').replace(
+        "user_name = alicloud_ram_user.u.name", 'user_name = alicloud_ram_user.u.name\n  status = "Inactive"'
+    ),
+    {"alicloud_ram_user.u": "update", "alicloud_ram_access_key.k": "update"},
+    {"alicloud_ram_user.u": _id, "alicloud_ram_access_key.k": lambda v: f"{v['id']}:{v['user_name']}"},
+)
+
+LIVES = [NETWORK_LIFE, INSTANCE_LIFE, EIP_LIFE, SLB_LIFE, RAM_LIFE]

@@ -1,0 +1,61 @@
+"""Each resource's life with the real terraform: apply, empty plan, change, empty plan, import, destroy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.localcloud import LocalCloud
+from tests.unit.provider_bench import Terraform, open_door, provider_block
+from tests.unit.provider_cases import LIVES, Life
+
+
+@pytest.fixture
+def terraform(cloud: LocalCloud, tmp_path: Path) -> Iterator[Terraform]:
+    door = open_door(cloud)
+    folder = tmp_path / "work"
+    folder.mkdir()
+    terraform = Terraform(folder, {})
+    terraform.write(provider_block(door.port), "provider.tf")
+    yield terraform
+    door.close()
+
+
+def changes_of(terraform: Terraform) -> dict[str, str]:
+    """What a plan would do, by address."""
+    terraform.run("plan", "-no-color", "-out=plan.bin")
+    plan = json.loads(terraform.run("show", "-json", "plan.bin").stdout)
+    words = {
+        ("update",): "update",
+        ("delete", "create"): "replace",
+        ("create", "delete"): "replace",
+        ("create",): "create",
+        ("delete",): "delete",
+    }
+    return {
+        r["address"]: words[tuple(r["change"]["actions"])]
+        for r in plan["resource_changes"]
+        if r["change"]["actions"] not in (["no-op"], ["read"])
+    }
+
+
+@pytest.mark.parametrize("life", LIVES, ids=lambda life: life.name)
+def test_life(life: Life, terraform: Terraform, cloud: LocalCloud) -> None:
+    terraform.write(life.first)
+    terraform.init()
+    terraform.apply()
+    terraform.plan_is_empty()
+    terraform.write(life.second)
+    assert changes_of(terraform) == life.changes
+    terraform.apply()
+    terraform.plan_is_empty()
+    state = terraform.state()
+    for address, import_id in life.imports.items():
+        terraform.reimport(address, import_id(state[address]))
+    assert changes_of(terraform) == dict.fromkeys(life.unread, "update")
+    terraform.destroy()
+    assert terraform.state() == {}
+    assert not cloud.dataplane.plan.hosts and not cloud.dataplane.plan.networks
