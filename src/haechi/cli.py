@@ -104,9 +104,8 @@ def down(
         _print(result)
     elif result.get("left"):
         left = ", ".join(f"{count} {kind}" for kind, count in result["left"].items())
-        print(
-            f"The blueprint is gone. Of your own there is left: {left}.\n`haechi serve cloud` manages them again, `haechi down --purge` removes all."
-        )
+        print(f"The blueprint is gone. Of your own there is left: {left}.")
+        print("`haechi serve cloud` manages them again, `haechi down --purge` removes all.")
     else:
         print("Everything is gone." if purge else "The blueprint is gone.")
 
@@ -247,17 +246,14 @@ def trace(
 @app.command()
 def serve(server: Annotated[str, typer.Argument(help="Which server: cloud.")] = "cloud", as_json: Json = False) -> None:
     """Run a server in the foreground until SIGTERM."""
-    from haechi.serve import AlreadyRunning, serve_cloud
+    from haechi.serve import serve_cloud
 
     if server != "cloud":
         raise SettingsError(f"There is no server {server!r}.\nUse: haechi serve cloud.")
     target = read_target("local")
     if as_json:
         _print({"server": server, "address": f"127.0.0.1:{target.port}", "pid": os.getpid()})
-    try:
-        serve_cloud(target)
-    except AlreadyRunning as error:
-        raise SettingsError(str(error)) from None
+    serve_cloud(target)
 
 
 @app.command(hidden=True)

@@ -37,12 +37,12 @@ from haechi.cloud.trace import Trace
 from haechi.dataplane.image import Images
 from haechi.dataplane.reconcile import Dataplane
 from haechi.dataplane.site import Site
-from haechi.settings import Target, credentials_path
+from haechi.settings import SettingsError, Target, credentials_path
 
 log = logging.getLogger("haechi.serve")
 
 
-class AlreadyRunning(RuntimeError):
+class AlreadyRunning(SettingsError):
     """Another server of this site holds the lock."""
 
 
@@ -105,7 +105,7 @@ async def _cloud(target: Target) -> None:
     servers = [asyncio.create_task(w) for w in work]
     log.info("serving on 127.0.0.1:%d after %.2f s", target.port, time.monotonic() - started)
     waiting = asyncio.create_task(stop.wait())
-    done, _ = await asyncio.wait([*servers, waiting], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([*servers, waiting], return_when=asyncio.FIRST_COMPLETED)
     for server in servers:
         server.cancel()
     results = await asyncio.gather(*servers, return_exceptions=True)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.leftovers import leftovers
 
-SITE = 9
+SITE = 6
 
 
 @dataclass(frozen=True)

@@ -30,14 +30,26 @@ class ControlClient:
         return self._ask("POST" if fix else "GET", "/doctor", MEND_SECONDS)
 
     def stop(self) -> None:
-        """End the server and wait until it is gone."""
+        """End the server and wait until its process is gone. Raises TimeoutError."""
+        health = self.health()
+        if health is None:
+            return
         self._ask("POST", "/stop", 10)
         deadline = time.monotonic() + STOP_SECONDS
-        while self._socket.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        while _lives(health["pid"]):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the server (process {health['pid']}) does not end")
+            time.sleep(0.02)
 
     def _ask(self, method: str, path: str, seconds: float) -> dict[str, Any]:
         transport = httpx.HTTPTransport(uds=str(self._socket))
         with httpx.Client(transport=transport, timeout=seconds, base_url="http://haechi") as client:
             answer: dict[str, Any] = client.request(method, path).raise_for_status().json()
             return answer
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

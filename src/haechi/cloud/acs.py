@@ -194,7 +194,10 @@ def check_signature(request: Request, credential: Credential, secret: str) -> No
     else:
         good = sign_v1(request.method, request.params, secret)
     if not hmac.compare_digest(good.encode(), credential.signature.encode()):
-        raise ApiError("SignatureDoesNotMatch", "Specified signature is not matched with our calculation.")
+        raise ApiError(
+            "SignatureDoesNotMatch",
+            "Specified signature is not matched with our calculation. server string to sign is:(withheld, it may hold secrets)",
+        )
 
 
 def render_error(error: ApiError, request_id: str, host: str) -> dict[str, str]:
