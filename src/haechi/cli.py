@@ -32,9 +32,7 @@ def main() -> NoReturn:
     from haechi.pipeline.failure import Failure
 
     try:
-        app(standalone_mode=False)
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
+        code = app(standalone_mode=False)  # what typer.Exit carried comes back as a value
     except (typer.Abort, KeyboardInterrupt):
         _say("haechi: interrupted; run the same command again to carry on")
         sys.exit(1)
@@ -51,7 +49,7 @@ def main() -> NoReturn:
         else:
             _say(f"haechi: {type(error).__name__}: {error}\nRun it again as `haechi --debug ...` to see where.")
         sys.exit(1)
-    sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _say(line: str) -> None:

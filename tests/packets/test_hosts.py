@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -480,12 +481,12 @@ def test_an_image_of_another_kind_replaces_the_disk(field: Field, make: Callable
 def test_a_link_planted_by_the_guest_leads_nowhere_outside(field: Field, make: Callable[..., plan.Host], tmp_path: Path) -> None:
     _, public = make_key(tmp_path / "key")
     trap = tmp_path / "trap"
-    trap.mkdir(mode=0o777)
+    trap.mkdir()
+    trap.chmod(0o777)
     host = field.start(make())
-    field.ssh(
-        host,
-        f"rm -rf /root/.ssh; ln -s {trap} /root/.ssh; rm /etc/hosts; ln -s {trap}/hosts /etc/hosts; rm -rf /var/lib/cloud; ln -s {trap} /var/lib/cloud",
-    )
+    wait_for(lambda: field.ssh(host, "ls /var/lib/cloud/instance/boot-finished 2>/dev/null"))
+    for path, target in (("/root/.ssh", trap), ("/etc/hosts", trap / "hosts"), ("/var/lib/cloud", trap)):
+        field.ssh(host, f"rm -rf {path}; ln -s {target} {path}")
     (trap / "precious").write_text("here")
     field.hosts.stop(host.id)
     changed = replace(host, hostname="other", public_keys=(public,))
@@ -582,6 +583,46 @@ def test_leftovers_of_crashes_are_mended(field: Field, make: Callable[..., plan.
     assert field.left() == []
     field.groups.create(host.id)  # groups without a host
     field.hosts.delete(host.id)
+
+
+@pytest.mark.parametrize("what", ["start", "stop", "delete"])
+def test_a_server_killed_at_any_moment_is_followed_by_one_that_can(field: Field, make: Callable[..., plan.Host], what: str) -> None:
+    host = make()
+    program = f"""
+import sys, pickle
+from pathlib import Path
+from haechi.dataplane import host, image, site
+where = site.Site(11, Path({str(field.site.home)!r}), Path("/"), Path("/"))
+hosts = host.Hosts(where, image.Images(where))
+planned = pickle.load(sys.stdin.buffer)
+print("ready", flush=True)
+if {what == "start"}:
+    hosts.prepare(planned); hosts.boot(planned)
+else:
+    hosts.{what if what != "start" else "state"}(planned.id)
+"""
+    for delay in (0, 0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15):
+        if what != "start":
+            field.start(host)
+        with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+            assert server.stdin and server.stdout
+            server.stdin.write(pickle.dumps(host))
+            server.stdin.close()
+            server.stdout.readline()
+            time.sleep(delay)
+            server.kill()
+        if what == "start":
+            field.hosts.prepare(host)
+            field.hosts.boot(host)
+            assert field.hosts.wait_ready(host.id, 20)
+        field.hosts.stop(host.id)
+        if what == "delete":
+            field.hosts.delete(host.id)
+            assert field.left() == []
+        field.start(host)
+        assert field.ssh(host, "id -u") == "0"
+        field.hosts.delete(host.id)
+        assert field.left() == []
 
 
 def test_a_host_that_cannot_start_says_why(field: Field, make: Callable[..., plan.Host]) -> None:

@@ -8,6 +8,7 @@ import random
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,12 @@ def status(story: Story) -> dict[str, Any]:
     return found
 
 
+def managed(story: Story) -> dict[Path, list[Any]]:
+    """The managed resources in each Terraform state. (A data source may see more at its second look: an image is in use now.)"""
+    files = story.home.glob("work/**/terraform.tfstate")
+    return {p: [r for r in json.loads(p.read_text())["resources"] if r["mode"] == "managed"] for p in files}
+
+
 def test_up_serves_the_cat(story: Story) -> None:
     result = json.loads(story.haechi("up", "--json"))
     page = httpx.get(result["url"], trust_env=False)
@@ -46,11 +53,11 @@ def test_every_row_is_true(story: Story) -> None:
 
 def test_a_second_up_changes_nothing(story: Story) -> None:
     before = status(story)["instances"]
-    states = {p: p.read_text() for p in story.home.glob("work/**/terraform.tfstate")}
+    states = managed(story)
+    assert len(states) == 2
     story.haechi("up", "--json")
     assert status(story)["instances"] == before
-    for path, text in states.items():
-        assert json.loads(path.read_text())["serial"] == json.loads(text)["serial"]
+    assert managed(story) == states
 
 
 def test_the_tutorial_as_typed(story: Story) -> None:
@@ -65,12 +72,10 @@ def test_the_tutorial_as_typed(story: Story) -> None:
 
 def test_verify_fails_when_a_row_is_not_true(story: Story) -> None:
     instance = status(story)["instances"][0]["id"]
-    door = ["shell", "--", "python3", "-c", "import sys; sys.exit(0)"]
-    story.haechi(*door)
     call = "from haechi.settings import read_target; from haechi.pipeline.cloud import connect; connect(read_target()).call"
     for action in ("StopInstance", "StartInstance"):
         code = f"{call}('ecs', '2014-05-26', '{action}', {{'InstanceId': '{instance}'}})"
-        subprocess.run([os.path.realpath("/proc/self/exe"), "-c", code], env=story.environment, check=True)
+        subprocess.run([sys.executable, "-c", code], env=story.environment, check=True)
         wanted = "Stopped" if action == "StopInstance" else "Running"
         deadline = time.monotonic() + 60
         while status(story)["instances"][0]["status"] != wanted and time.monotonic() < deadline:
@@ -102,7 +107,7 @@ def test_doctor_sees_and_mends_damage(story: Story) -> None:
 
 
 def test_trace_shows_calls_without_secrets(story: Story) -> None:
-    records = json.loads(story.haechi("trace", "--json", "-n", "500"))
+    records = json.loads(story.haechi("trace", "--json", "-n", "5000"))
     assert {"RunInstances", "CreateVpc", "CreateLoadBalancer"} <= {r["action"] for r in records} | {
         "RunInstances",
         "CreateVpc",

@@ -19,11 +19,13 @@ import os
 import secrets
 import select
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -56,7 +58,8 @@ class Hosts:
         self._groups = Cgroups(site.prefix)
         self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
         for id in self._groups.ids():
-            self._mend(id)
+            with self._disk(id):
+                self._mend(id)
 
     def prepare(self, host: plan.Host) -> None:
         """Make everything a start needs but the network interface: disk, identity, namespaces. Safe to repeat.
@@ -80,22 +83,23 @@ class Hosts:
             else:
                 (home / "identity.json").unlink(missing_ok=True)
             if not alive:
-                if (home / "used").exists():
-                    self._release(host.id)
-                    (home / "used").unlink()
-                self._pin(host.id, _base(self._site, machine["slot"]))
+                with self._disk(host.id) as lock:
+                    if (home / "used").exists():
+                        self._release(host.id)
+                        (home / "used").unlink()
+                    self._pin(host.id, _base(self._site, machine["slot"]), lock)
 
     def boot(self, host: plan.Host) -> None:
         """Start a prepared host; returns when its first process runs. Nothing happens when it runs already.
 
         KernelError with the launcher's words when it does not start.
         """
-        with self._locks[host.id], held(self._homes / host.id / "disk.lock"):  # not while an image is made of its disk
+        with self._locks[host.id], self._disk(host.id) as lock:
             if self._groups.populated(host.id):
                 return
             self._groups.create(host.id)
             self._limit(host)
-            self._launch(host.id)
+            self._launch(host.id, lock)
 
     def resize(self, host: plan.Host) -> None:
         """Apply the plan's memory and processors to a running host. KernelError when it uses more memory than that."""
@@ -119,7 +123,7 @@ class Hosts:
 
     def stop(self, id: str, force: bool = False, timeout: float = 30) -> None:
         """Power a host off and release its namespaces. `force`, or `timeout` seconds gone by: as if the plug was pulled."""
-        with self._locks[id]:
+        with self._locks[id], self._disk(id):
             self._mend(id)
             if self._groups.populated(id) and not force:
                 self._ask(id, POWEROFF, timeout)
@@ -131,7 +135,7 @@ class Hosts:
 
     def reboot(self, id: str, force: bool = False, timeout: float = 30) -> None:
         """Restart a running host in its namespaces; returns when its new first process runs. ValueError when it is not running."""
-        with self._locks[id]:
+        with self._locks[id], self._disk(id) as lock:
             self._mend(id)
             before = self._groups.init(id)
             if not before:
@@ -149,7 +153,7 @@ class Hosts:
             self._groups.kill(id)  # its launcher was killed, or could not: start it as a new one
             self._wait_shim(id)
             (home / "reboot").unlink(missing_ok=True)
-            self._launch(id)
+            self._launch(id, lock)
 
     def delete(self, id: str) -> None:
         """Remove a host, running or not, and everything it has. Nothing happens when there is none."""
@@ -158,7 +162,7 @@ class Hosts:
             home, gone = self._homes / id, self._homes / f".{id}"
             remove_tree(gone)  # left by a delete that was killed
             if home.exists():
-                with held(home / "disk.lock"):
+                with self._disk(id):
                     home.rename(gone)
                 remove_tree(gone)
                 self._images.collect()
@@ -227,11 +231,18 @@ class Hosts:
         self._images.collect()
         return machine
 
-    def _pin(self, id: str, base: int) -> None:
+    @contextlib.contextmanager
+    def _disk(self, id: str) -> Iterator[int]:
+        """Hold a host against everybody else, also against an image being made of its disk and programs of a server that was killed."""
+        home = self._homes / id
+        with held(home / "disk.lock") if home.is_dir() else contextlib.nullcontext(-1) as lock:
+            yield lock
+
+    def _pin(self, id: str, base: int, lock: int) -> None:
         name = self._site.netns(id)
         if not kernel.netns_exists(name):
             (kernel.NETNS / name).unlink(missing_ok=True)
-            kernel.run(*_launcher("pin", str(kernel.NETNS / name), str(base)))
+            _run_launcher(lock, "pin", str(kernel.NETNS / name), str(base))
 
     def _release(self, id: str) -> None:
         name = self._site.netns(id)
@@ -244,7 +255,7 @@ class Hosts:
     def _limit(self, host: plan.Host) -> None:
         self._groups.limit(host.id, memory_mib=host.memory_mib, cpus=host.cpus, pids=TASKS)
 
-    def _launch(self, id: str) -> None:
+    def _launch(self, id: str, lock: int) -> None:
         home = self._homes / id
         machine = _read(home / "machine.json")
         lines = [("name", id), ("base", _base(self._site, machine["slot"])), ("netns", kernel.NETNS / self._site.netns(id))]
@@ -253,7 +264,7 @@ class Hosts:
         lines += [("shim", path) for path in self._groups.paths(SHIMS)]
         _write(home / "boot", "".join(f"{key} {value}\n" for key, value in lines))
         (home / "used").touch(mode=0o600)
-        kernel.run(*_launcher("boot", str(home)))
+        _run_launcher(lock, "boot", str(home))
 
     def _ask(self, id: str, number: int, timeout: float) -> bool:
         """Ask the first process to power off or reboot; True when it has ended."""
@@ -282,16 +293,14 @@ class Hosts:
             os.close(fd)
 
     def _mend(self, id: str) -> None:
-        """Undo what killed programs left: a host frozen by a commit (one that is just being copied is waited for), a dead console."""
-        home = self._homes / id
+        """Undo what killed programs left: a host frozen by a commit, a dead console. The caller holds the host."""
         if self._groups.frozen(id):
-            with held(home / "disk.lock") if home.is_dir() else contextlib.nullcontext():
-                self._groups.thaw(id)
+            self._groups.thaw(id)
         init = self._groups.init(id)
         if init and not self._shim_alive(id):
             # systemd tries for a second to open a console whose other end is gone, for every line: a poweroff takes 50 s
             with contextlib.suppress(kernel.KernelError):  # it may end meanwhile
-                kernel.run(*_launcher("mute", str(init)))
+                _run_launcher(-1, "mute", str(init))
 
     def _shim_alive(self, id: str) -> bool:
         try:
@@ -314,8 +323,15 @@ class Hosts:
             time.sleep(0.005)
 
 
-def _launcher(*arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-I", "-S", str(LAUNCHER), *arguments)
+def _run_launcher(lock: int, *arguments: str) -> None:
+    """Run the launcher; it holds the lock (-1: none) until it is done, even when we are killed. KernelError with its words."""
+    command = [sys.executable, "-I", "-S", str(LAUNCHER), str(lock), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, pass_fds=[lock] if lock >= 0 else [], env={})
+    except subprocess.TimeoutExpired as error:
+        raise kernel.KernelError(f"launcher {' '.join(arguments)}: nothing happens for a minute") from error
+    if done.returncode:
+        raise kernel.KernelError(done.stderr.strip() or f"launcher {' '.join(arguments)}: status {done.returncode}")
 
 
 def _base(site: Site, slot: int) -> int:

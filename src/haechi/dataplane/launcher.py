@@ -1,8 +1,10 @@
-"""Boots one host and stays as its shim: console log, reboot. A program of its own, run as `python -I -S launcher.py ...`.
+"""Boots one host and stays as its shim: console log, reboot. A program of its own, run as `python -I -S launcher.py LOCK ...`.
 
-    launcher.py pin PATH BASE     make a user namespace (uids from BASE) and a network namespace it owns; pin the latter at PATH
-    launcher.py boot DIRECTORY    boot the host described in DIRECTORY/boot; returns when its first process runs
-    launcher.py mute PID          give the host of that first process, whose shim was killed, a console that takes everything
+    pin PATH BASE     make a user namespace (uids from BASE) and a network namespace it owns; pin the latter at PATH
+    boot DIRECTORY    boot the host described in DIRECTORY/boot; returns when its first process runs
+    mute PID          give the host of that first process, whose shim was killed, a console that takes everything
+
+LOCK is a descriptor that stays open until the work is done (-1: none): it keeps the host locked although the caller may be killed.
 
 It cannot be part of a server: a process with threads may not enter a user namespace. It knows nothing but the host's directory:
 
@@ -33,13 +35,16 @@ Config = dict[str, list[str]]
 
 def main(arguments: list[str]) -> int:
     sys.path.insert(0, SOURCE)  # -I and -S leave only the standard library
-    if arguments[0] == "pin":
-        pin(arguments[1], int(arguments[2]))
-        return 0
-    if arguments[0] == "mute":
-        mute(arguments[1])
-        return 0
-    return boot(arguments[1])
+    lock, what, *rest = arguments
+    if int(lock) >= 0:
+        os.set_inheritable(int(lock), False)  # not into the host's first process
+    if what == "pin":
+        pin(rest[0], int(rest[1]))
+    elif what == "mute":
+        mute(rest[0])
+    else:
+        return boot(rest[0], int(lock))
+    return 0
 
 
 def pin(path: str, base: int) -> None:
@@ -81,10 +86,11 @@ def mute(pid: str) -> None:
     namespace = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY)
     syscalls.setns(namespace, syscalls.NEWNS)  # from here on all paths are the host's
     if os.stat("/dev/console").st_rdev != os.stat("/dev/null").st_rdev:
+        syscalls.umount("/dev/console", syscalls.DETACH)  # the dead terminal has no name any more to mount on
         syscalls.mount("/dev/null", "/dev/console", flags=syscalls.BIND)
 
 
-def boot(directory: str) -> int:
+def boot(directory: str, lock: int) -> int:
     """Start the shim in the background and wait for its word. Prints what went wrong and returns 1 when the host did not start."""
     os.chdir(directory)
     said, say = os.pipe()
@@ -97,30 +103,30 @@ def boot(directory: str) -> int:
     null = os.open("/dev/null", os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
-    shim(say)
+    shim(say, lock)
     os._exit(0)
 
 
-def shim(say: int) -> None:
+def shim(say: int, held: int) -> None:
     """Boot the host again and again until it powers off or dies. What keeps the first boot from happening goes to `say`."""
     from haechi.dataplane import syscalls
 
-    lock = os.open("shim.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    alive = os.open("shim.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.write(say, b"another launcher holds this host\n")
         return
     syscalls.become_subreaper()  # the first process's parent only lives to enter the namespaces
     log = Console("console.log")
     while True:
-        status, words = run(log, say)
+        status, words = run(log, [fd for fd in (say, held) if fd >= 0])
         if words:
             log.write(f"--- {words}\n".encode())
             if say >= 0:
                 os.write(say, words.encode())
             return
-        say = -1
+        say = held = -1
         # reboot(2) and poweroff inside a pid namespace end its first process by SIGHUP and SIGINT
         death = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         again = death == SIGHUP or (death == SIGKILL and os.path.exists("reboot"))
@@ -131,8 +137,8 @@ def shim(say: int) -> None:
             return
 
 
-def run(log: Console, say: int) -> tuple[int, str]:
-    """One life of the host: its wait status, or why it did not start. Closes `say` (unless -1) once it runs."""
+def run(log: Console, until_up: list[int]) -> tuple[int, str]:
+    """One life of the host: its wait status, or why it did not start. Closes the descriptors `until_up` once it runs."""
     master, slave = os.openpty()
     try:
         config = read_config("boot")
@@ -142,8 +148,8 @@ def run(log: Console, say: int) -> tuple[int, str]:
         init = start(config, slave)
         if os.path.exists("identity.json"):
             os.rename("identity.json", "applied.json")
-        if say >= 0:
-            os.close(say)
+        for fd in until_up:
+            os.close(fd)
         return follow(init, master, log), ""
     except OSError as error:
         return 0, str(error)

@@ -14,6 +14,7 @@ from pathlib import Path
 from haechi.dataplane import kernel
 from haechi.dataplane.cgroup import parse_mounts
 
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 LOG_LIMIT = 4 << 20  # bytes; a longer log starts anew at the next start
 STOP_SECONDS = 5.0
 
@@ -38,12 +39,15 @@ class Process:
 
     def pid(self) -> int:
         """Its process id, also when an earlier server started it; 0 when it does not run."""
+        pid, start, boot = self._read()
+        return pid if start and boot == BOOT.read_text().strip() and start_time(pid) == start else 0
+
+    def in_place(self) -> bool:
+        """Whether it runs in the namespace that has the name now; one deleted by hand lives on under its programs, unreachable."""
         try:
-            record = json.loads(self._record.read_text())
-        except (FileNotFoundError, ValueError):
-            return 0
-        pid, start = int(record["pid"]), record["start"]
-        return pid if start_time(pid) == start else 0
+            return os.stat(f"/proc/{self.pid()}/ns/net").st_ino == os.stat(kernel.NETNS / self.netns).st_ino
+        except OSError:  # one of them is gone
+            return False
 
     def start(self) -> None:
         """Start it unless it runs."""
@@ -67,8 +71,9 @@ class Process:
         finally:
             os.close(output)
         process.returncode = 0  # it is not waited for by Popen: `reap` or the machine's first process does
+        record = {"pid": process.pid, "start": start_time(process.pid), "boot": BOOT.read_text().strip()}
         temporary = self._record.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"pid": process.pid, "start": start_time(process.pid)}))
+        temporary.write_text(json.dumps(record))
         temporary.replace(self._record)
 
     def signal(self, number: int) -> None:
@@ -80,30 +85,38 @@ class Process:
 
     def stop(self) -> None:
         """End it and everything it started; leaves neither group nor record."""
-        self.signal(signal.SIGTERM)
-        deadline = time.monotonic() + STOP_SECONDS
-        while self._populated() and time.monotonic() < deadline:
-            self.reap()
-            time.sleep(0.01)
+        if self.pid():  # children whose parent is gone need no time
+            self.signal(signal.SIGTERM)
+            deadline = time.monotonic() + STOP_SECONDS
+            while self._populated() and time.monotonic() < deadline:
+                self.reap()
+                time.sleep(0.005)
         self._kill()
-        if self._cgroup.exists():
-            self._cgroup.rmdir()
+        self.reap()
+        _remove_group(self._cgroup)
         with contextlib.suppress(OSError):  # others still live below it
             self._cgroup.parent.rmdir()
         self._record.unlink(missing_ok=True)
 
     def reap(self) -> None:
         """Take the exit status if this process is the parent; a zombie would count as running."""
+        pid, _, _ = self._read()
+        if pid:
+            with contextlib.suppress(ChildProcessError):  # another server's child
+                os.waitpid(pid, os.WNOHANG)
+
+    def _read(self) -> tuple[int, str, str]:
+        """Process id, start time and boot of the record; zero and blanks when there is none that can be read."""
         try:
-            pid = int(json.loads(self._record.read_text())["pid"])
-            os.waitpid(pid, os.WNOHANG)
-        except (FileNotFoundError, ValueError, ChildProcessError):  # never started, or another server's child
-            return
+            record = json.loads(self._record.read_text())
+            return int(record["pid"]), str(record["start"]), str(record["boot"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return 0, "", ""
 
     def _populated(self) -> bool:
         try:
             return "populated 1" in (self._cgroup / "cgroup.events").read_text()
-        except FileNotFoundError:
+        except OSError:  # removed, before or while reading (ENODEV)
             return False
 
     def _kill(self) -> None:
@@ -115,6 +128,20 @@ class Process:
             if time.monotonic() > deadline:
                 raise kernel.KernelError(f"{self.name} does not die")
             self.reap()
+            time.sleep(0.005)
+
+
+def _remove_group(path: Path) -> None:
+    deadline = time.monotonic() + STOP_SECONDS
+    while True:
+        try:
+            path.rmdir()
+            return
+        except FileNotFoundError:
+            return
+        except OSError as error:  # EBUSY for some milliseconds after the last process is gone
+            if time.monotonic() > deadline:
+                raise kernel.KernelError(f"remove group {path}: {error.strerror}") from error
             time.sleep(0.005)
 
 
