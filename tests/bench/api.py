@@ -73,7 +73,7 @@ def _moto() -> tuple[float, float]:
                 break
             except OSError:
                 time.sleep(0.1)
-        return asyncio.run(_load(port, [request("Action=DescribeInstances&Version=2016-11-15")] * (REQUESTS // 10)))
+        return asyncio.run(_load(port, [request("Action=DescribeInstances&Version=2016-11-15")] * (REQUESTS // 30)))
     finally:
         server.terminate()
         server.wait()

@@ -115,3 +115,21 @@ provider "alicloud" {{
   }}
 }}
 """
+
+
+def changes_of(terraform: Terraform) -> dict[str, str]:
+    """What a plan would do, by address."""
+    terraform.run("plan", "-no-color", "-out=plan.bin")
+    plan = json.loads(terraform.run("show", "-json", "plan.bin").stdout)
+    words = {
+        ("update",): "update",
+        ("delete", "create"): "replace",
+        ("create", "delete"): "replace",
+        ("create",): "create",
+        ("delete",): "delete",
+    }
+    return {
+        r["address"]: words[tuple(r["change"]["actions"])]
+        for r in plan["resource_changes"]
+        if r["change"]["actions"] not in (["no-op"], ["read"])
+    }

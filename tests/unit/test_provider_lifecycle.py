@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.localcloud import LocalCloud
-from tests.unit.provider_bench import Terraform, open_door, provider_block
+from tests.unit.provider_bench import Terraform, changes_of, open_door, provider_block
 from tests.unit.provider_cases import LIVES, Life
 
 
@@ -22,24 +21,6 @@ def terraform(cloud: LocalCloud, tmp_path: Path) -> Iterator[Terraform]:
     terraform.write(provider_block(door.port), "provider.tf")
     yield terraform
     door.close()
-
-
-def changes_of(terraform: Terraform) -> dict[str, str]:
-    """What a plan would do, by address."""
-    terraform.run("plan", "-no-color", "-out=plan.bin")
-    plan = json.loads(terraform.run("show", "-json", "plan.bin").stdout)
-    words = {
-        ("update",): "update",
-        ("delete", "create"): "replace",
-        ("create", "delete"): "replace",
-        ("create",): "create",
-        ("delete",): "delete",
-    }
-    return {
-        r["address"]: words[tuple(r["change"]["actions"])]
-        for r in plan["resource_changes"]
-        if r["change"]["actions"] not in (["no-op"], ["read"])
-    }
 
 
 @pytest.mark.parametrize("life", LIVES, ids=lambda life: life.name)

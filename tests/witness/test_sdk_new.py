@@ -8,16 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from alibabacloud_ecs20140526.client import Client as Ecs
 from alibabacloud_ecs20140526 import models as ecs_models
-from alibabacloud_ram20150501.client import Client as Ram
+from alibabacloud_ecs20140526.client import Client as Ecs
 from alibabacloud_ram20150501 import models as ram_models
-from alibabacloud_slb20140515.client import Client as Slb
+from alibabacloud_ram20150501.client import Client as Ram
 from alibabacloud_slb20140515 import models as slb_models
+from alibabacloud_slb20140515.client import Client as Slb
 from alibabacloud_sts20150401.client import Client as Sts
 from alibabacloud_tea_openapi.models import Config
-from alibabacloud_vpc20160428.client import Client as Vpc
 from alibabacloud_vpc20160428 import models as vpc_models
+from alibabacloud_vpc20160428.client import Client as Vpc
 
 from tests.witness.conftest import Server
 

@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from haechi.cloud import acs, regions
 from haechi.cloud.action import Action, Answer, Call, Caller, Effect
 from haechi.cloud.errors import ApiError, invalid, missing, not_found
@@ -252,7 +254,7 @@ async def _read_body(receive: Receive) -> bytes:
 
 
 async def _respond(send: Send, status: int, payload: Mapping[str, Any]) -> None:
-    body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+    body = orjson.dumps(payload)
     headers = [
         (b"content-type", b"application/json;charset=utf-8"),
         (b"content-length", str(len(body)).encode()),

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 SCHEMA = """
@@ -42,6 +42,7 @@ class Resource:
 
 
 Tables = dict[str, dict[str, Resource]]
+T = TypeVar("T")
 
 
 class View:
@@ -49,6 +50,19 @@ class View:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._memory: dict[tuple[str, str], Any] = {}
+
+    def remember(self, key: tuple[str, str], make: Callable[[], T]) -> T:
+        """What `make` returns, made once per commit. `key` is (what it is, of which id)."""
+        if key not in self._memory:
+            self._memory[key] = make()
+        value: T = self._memory[key]
+        return value
+
+    @property
+    def tables(self) -> Tables:
+        """Every resource by kind and id; not to be changed."""
+        return self._tables
 
     def get(self, kind: str, id: str, region: str = "") -> Resource | None:
         """The resource, or None; with `region`, None also when it is in another one."""
@@ -72,6 +86,10 @@ class Transaction(View):
         self._own: set[str] = set()
         self.changed: dict[tuple[str, str], Resource | None] = {}
 
+    def remember(self, key: tuple[str, str], make: Callable[[], T]) -> T:
+        """Made anew: what it is made of may change at any moment."""
+        return make()
+
     def _table(self, kind: str) -> dict[str, Resource]:
         if kind not in self._own:
             self._tables[kind] = dict(self._tables.get(kind, {}))
@@ -93,10 +111,6 @@ class Transaction(View):
     def delete(self, resource: Resource) -> None:
         self._table(resource.kind).pop(resource.id, None)
         self.changed[resource.kind, resource.id] = None
-
-    @property
-    def tables(self) -> Tables:
-        return self._tables
 
 
 class Store:
@@ -122,11 +136,11 @@ class Store:
         loaded = [Resource(kind, id, region, json.loads(data)) for kind, id, region, data in rows]
         for resource in sorted(loaded, key=lambda r: (r.get("CreatedAt", 0), r.id)):
             tables.setdefault(resource.kind, {})[resource.id] = resource
-        self._tables = tables
+        self._view = View(tables)
 
     def view(self) -> View:
         """What is committed now."""
-        return View(self._tables)
+        return self._view
 
     @contextmanager
     def write(self, apply: Callable[[View], None] | None = None) -> Iterator[Transaction]:
@@ -136,7 +150,7 @@ class Store:
         when that or the commit fails.
         """
         with self._lock:
-            transaction = Transaction(self._tables)
+            transaction = Transaction(self._view.tables)
             yield transaction
             if not transaction.changed:
                 return
@@ -162,7 +176,7 @@ class Store:
         except BaseException:
             self._db.execute("rollback")
             raise
-        self._tables = transaction.tables
+        self._view = View(transaction.tables)
 
     def new_id(self, prefix: str) -> str:
         """An id as the cloud makes them: prefix, dash, 20 lower-case characters."""

@@ -1,18 +1,20 @@
-"""haproxy's configuration for a balancer (pure text), and its runtime socket."""
+"""haproxy's configuration for a balancer, as text. `proxy` runs it."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import resource
-import socket
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from haechi.dataplane.kernel import KernelError
 from haechi.dataplane.plan import Backend, Balancer, Health, Listener
 
-TUNNEL_SECONDS = 3600
+TUNNEL_SECONDS = 3600  # of an upgraded connection (websocket) without traffic
+OLD_SECONDS = 3600  # a worker that was replaced cuts what is still open after this time
+OLD_WORKERS = 50  # and is cut earlier when so many came after it
+PEER_PORT = 1023  # on the namespace's loopback: where a new worker gets the old one's table of clients
+FORWARDED_MOST = 8  # headers of that name which are joined; the first ones of more are dropped
+ACL_WORDS = 50  # haproxy takes 64 words a line
 COMPRESSED = "text/html text/plain text/css text/xml text/javascript application/javascript application/json application/xml image/svg+xml"
 STATUS = {"http_1xx": "1", "http_2xx": "2", "http_3xx": "3", "http_4xx": "4", "http_5xx": "5"}
 TLS = {  # policy: lowest version, highest version
@@ -25,9 +27,24 @@ TLS = {  # policy: lowest version, highest version
 FORWARD_SECRECY = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
 
 
-def connection_limit() -> int:
-    """How many connections one haproxy may promise: it refuses to start when two descriptors for each exceed the hard limit."""
-    return max(100, min(20000, (resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 200) // 2))
+@dataclass(frozen=True)
+class Config:
+    """A configuration and the files it refers to, by name. The running haproxy tells `digest` as its description."""
+
+    text: str
+    files: dict[str, str] = field(repr=False)  # secret: certificates with their keys
+    digest: str
+
+
+def proxied(balancer: Balancer) -> list[Listener]:
+    """The listeners that are haproxy's."""
+    return [listener for listener in balancer.listeners if listener.protocol != "udp"]
+
+
+def connection_limit(balancer: Balancer, descriptors: int) -> int:
+    """How many connections may be promised: haproxy refuses to start when two descriptors for each, and its own, exceed the limit."""
+    own = 200 + sum(2 + 2 * len(listener.backends) for listener in proxied(balancer))
+    return max(100, min(20000, (descriptors - own) // 2))
 
 
 def name_of(listener: Listener) -> str:
@@ -36,45 +53,73 @@ def name_of(listener: Listener) -> str:
 
 
 def server_name(backend: Backend) -> str:
-    """What a backend's server line is called: unique for host and port, and safe in a cookie."""
-    return "s" + hashlib.blake2s(f"{backend.id}:{backend.port}".encode(), digest_size=6).hexdigest()
+    """What a backend's server line is called: unique for host, address and port, and safe in a cookie."""
+    return "s" + _digest(f"{backend.id}:{backend.address}:{backend.port}")
 
 
-def render(balancer: Balancer, directory: Path, connections: int) -> str:
-    """The whole configuration; udp listeners are not haproxy's. Certificates are expected in `directory` (`render_files`)."""
-    lines = [
-        "global",
-        f"  stats socket {directory}/admin.sock mode 600 level admin expose-fd listeners",
+def render(balancer: Balancer, directory: Path, descriptors: int) -> Config:
+    """The whole configuration; no text when every listener is udp. KernelError for a value that no line can carry.
+
+    `descriptors` is the limit of open files; `directory` is where the files will be.
+    """
+    listeners = proxied(balancer)
+    if not listeners:
+        return Config("", {}, "")
+    files = {
+        name: text for listener in listeners for name, text in ((_pem(listener), listener.certificate), (_ca(listener), listener.client_ca))
+    }
+    files = {name: text for name, text in files.items() if text}
+    lines = _defaults(connection_limit(balancer, descriptors))
+    if any(listener.persistence_seconds for listener in listeners):
+        lines += ["peers reloads", f"  peer me 127.0.0.1:{PEER_PORT}"]
+    for listener in listeners:
+        lines += _frontend(balancer, listener, directory)
+        if not listener.redirect_port:
+            lines += _backend(balancer, listener)
+    for line in lines:
+        if any(ord(c) < 32 or ord(c) == 127 for c in line):
+            raise KernelError(f"balancer {balancer.id}: control character in {line!r}")
+    digest = _digest("\n".join([*lines, *(f"{name}\0{text}" for name, text in sorted(files.items()))]))
+    socket = f"  stats socket {directory}/admin.sock mode 600 level admin expose-fd listeners"
+    head = ["global", f"  description {digest}", socket, f"  server-state-file {directory}/state"]
+    return Config("\n".join([*head, *lines, ""]), files, digest)
+
+
+def _defaults(connections: int) -> list[str]:
+    return [
         f"  maxconn {connections}",
+        "  nbthread 2",
+        f"  hard-stop-after {OLD_SECONDS}s",
+        f"  mworker-max-reloads {OLD_WORKERS}",
+        "  localpeer me",
         "  tune.ssl.default-dh-param 2048",
         "  user haproxy",
         "  group haproxy",
         "defaults",
         f"  maxconn {connections}",
+        "  load-server-state-from-file global",  # a reload forgets no failed check
         "  timeout connect 3s",
         "  timeout queue 5s",
-        f"  timeout tunnel {TUNNEL_SECONDS}s",
         "  option redispatch",
         "  retries 2",
-        "  option dontlognull",
     ]
-    for listener in balancer.listeners:
-        if listener.protocol != "udp":
-            lines += _frontend(balancer, listener, directory)
-            if not listener.redirect_port:
-                lines += _backend(balancer, listener)
-    return "\n".join(lines) + "\n"
 
 
-def render_files(balancer: Balancer) -> dict[str, str]:
-    """Files that the configuration refers to: name to content. Secret: certificates with their keys are among them."""
-    files = {}
-    for listener in balancer.listeners:
-        if listener.certificate:
-            files[f"{name_of(listener)}.pem"] = listener.certificate
-        if listener.client_ca:
-            files[f"{name_of(listener)}.ca.pem"] = listener.client_ca
-    return files
+def _digest(text: str) -> str:
+    return hashlib.blake2s(text.encode(), digest_size=6).hexdigest()
+
+
+def _pem(listener: Listener) -> str:
+    return f"{name_of(listener)}-{_digest(listener.certificate)}.pem"
+
+
+def _ca(listener: Listener) -> str:
+    return f"{name_of(listener)}-{_digest(listener.client_ca)}.ca.pem"
+
+
+def _quote(text: str) -> str:
+    """One word of a configuration line, whatever is in it."""
+    return "'" + text.replace("'", "'\\''") + "'"
 
 
 def _frontend(balancer: Balancer, listener: Listener, directory: Path) -> list[str]:
@@ -93,14 +138,24 @@ def _frontend(balancer: Balancer, listener: Listener, directory: Path) -> list[s
             *_headers(balancer, listener),
         ]
         if listener.redirect_port:
-            port = "" if listener.redirect_port == 443 else f":{listener.redirect_port}"
-            lines.append(f"  http-request redirect code 301 location https://%[req.hdr(host),field(1,:)]{port}%[pathq]")
-            return lines
+            return lines + _redirect(balancer, listener.redirect_port)
         if listener.gzip:
             lines += ["  compression algo gzip", f"  compression type {COMPRESSED}"]
     else:
         lines.append(f"  timeout client {listener.established_seconds}s")
+        if listener.scheduler == "tch":
+            lines += ["  tcp-request connection set-var(sess.port) src_port"]
+            lines += ["  tcp-request connection set-var(sess.tuple) src,concat(:,sess.port)"]
     return [*lines, f"  default_backend b_{name_of(listener)}"]
+
+
+def _redirect(balancer: Balancer, to: int) -> list[str]:
+    port = "" if to == 443 else f":{to}"
+    named = "{ req.hdr(host) -m found }"
+    return [
+        f"  http-request redirect code 301 location https://%[req.hdr(host),field(1,:)]{port}%[pathq] if {named}",
+        f"  http-request redirect code 301 location https://{balancer.address}{port}%[pathq]",
+    ]
 
 
 def _tls(listener: Listener, directory: Path) -> str:
@@ -108,25 +163,29 @@ def _tls(listener: Listener, directory: Path) -> str:
         return ""
     lowest, highest = TLS[listener.tls_policy]
     alpn = "h2,http/1.1" if listener.http2 else "http/1.1"
-    text = f" ssl crt {directory}/{name_of(listener)}.pem alpn {alpn} ssl-min-ver {lowest} ssl-max-ver {highest}"
+    text = f" ssl crt {directory}/{_pem(listener)} alpn {alpn} ssl-min-ver {lowest} ssl-max-ver {highest}"
     if "strict" in listener.tls_policy:
         text += f" ciphers {FORWARD_SECRECY}"
     elif lowest != "TLSv1.2":  # OpenSSL 3 keeps the old versions' signatures out otherwise
         text += " ciphers DEFAULT@SECLEVEL=0"
-    return text + (f" ca-file {directory}/{name_of(listener)}.ca.pem verify required" if listener.client_ca else "")
+    return text + (f" ca-file {directory}/{_ca(listener)} verify required" if listener.client_ca else "")
 
 
 def _access(listener: Listener) -> list[str]:
     lines = []
     name = name_of(listener)
     if listener.allow is not None:
-        lines += [f"  acl allowed_{name} src {cidr}" for cidr in listener.allow]
+        lines += _list(f"allowed_{name}", listener.allow)
         condition = f" unless allowed_{name}" if listener.allow else ""
         lines.append(f"  tcp-request connection reject{condition}")
     if listener.deny:
-        lines += [f"  acl denied_{name} src {cidr}" for cidr in listener.deny]
+        lines += _list(f"denied_{name}", listener.deny)
         lines.append(f"  tcp-request connection reject if denied_{name}")
     return lines
+
+
+def _list(name: str, cidrs: tuple[str, ...]) -> list[str]:
+    return [f"  acl {name} src {' '.join(cidrs[at : at + ACL_WORDS])}" for at in range(0, len(cidrs), ACL_WORDS)]
 
 
 def _headers(balancer: Balancer, listener: Listener) -> list[str]:
@@ -134,10 +193,7 @@ def _headers(balancer: Balancer, listener: Listener) -> list[str]:
     lines = []
     for name in listener.headers:
         if name.lower() == "x-forwarded-for":
-            lines += [
-                "  http-request set-header X-Forwarded-For %[req.fhdr(X-Forwarded-For)],\\ %[src] if { req.fhdr(X-Forwarded-For) -m found }",
-                "  http-request set-header X-Forwarded-For %[src] unless { req.fhdr(X-Forwarded-For) -m found }",
-            ]
+            lines += _forwarded()
         elif name.lower().endswith("-proto"):
             lines.append(f"  http-request set-header {name} {'https' if listener.protocol == 'https' else 'http'}")
         elif name.lower().endswith("-ip"):
@@ -147,17 +203,37 @@ def _headers(balancer: Balancer, listener: Listener) -> list[str]:
     return lines
 
 
+def _forwarded() -> list[str]:
+    """The client's address appended to what there is; several headers of that name become one."""
+    lines = []
+    for count in range(FORWARDED_MOST, 0, -1):
+        values = ",\\ ".join(f"%[req.fhdr(X-Forwarded-For,-{n})]" for n in range(count, 0, -1))
+        matches = "ge" if count == FORWARDED_MOST else "eq"
+        # the largest count first: it leaves one header, which the last line, for one, must not see again
+        lines.append(f"  http-request set-header X-Forwarded-For {values} if {{ req.fhdr_cnt(X-Forwarded-For) {matches} {count} }}")
+    lines[-1] = "  http-request set-header X-Forwarded-For %[req.fhdr(X-Forwarded-For)],\\ %[src] if { req.fhdr_cnt(X-Forwarded-For) eq 1 }"
+    return [
+        "  http-request set-var(txn.unforwarded) bool(true) unless { req.fhdr(X-Forwarded-For) -m found }",
+        *lines,
+        "  http-request set-header X-Forwarded-For %[src] if { var(txn.unforwarded) -m bool }",
+    ]
+
+
 def _backend(balancer: Balancer, listener: Listener) -> list[str]:
     web = listener.protocol in ("http", "https")
     lines = [f"backend b_{name_of(listener)}", f"  mode {'http' if web else 'tcp'}", *_balance(listener)]
     seconds = listener.request_seconds if web else listener.established_seconds
-    lines += [f"  timeout server {seconds}s", f"  source {balancer.source}"]
+    # a tunnel's timeout goes before the two of client and server, and every tcp connection is one
+    tunnel = TUNNEL_SECONDS if web else seconds
+    lines += [f"  timeout server {seconds}s", f"  timeout tunnel {tunnel}s"]
+    if balancer.source:
+        lines.append(f"  source {balancer.source}")
     if web and listener.sticky:
         lines.append(_cookie(listener))
     if not web and listener.persistence_seconds:
-        lines += [f"  stick-table type ip size 100k expire {listener.persistence_seconds}s", "  stick on src"]
+        lines += [f"  stick-table type ip size 100k expire {listener.persistence_seconds}s peers reloads", "  stick on src"]
     if listener.health:
-        lines += _check(listener.health, web)
+        lines += _check(listener.health)
     lines += [_server(listener, backend, web) for backend in listener.backends]
     return lines
 
@@ -166,23 +242,23 @@ def _balance(listener: Listener) -> list[str]:
     if listener.scheduler == "sch":
         return ["  balance source", "  hash-type consistent"]
     if listener.scheduler == "tch":
-        return ["  balance hash src_port", "  hash-type consistent"]
+        return ["  balance hash var(sess.tuple)", "  hash-type consistent"]
     return [f"  balance {'leastconn' if listener.scheduler == 'wlc' else 'roundrobin'}"]
 
 
 def _cookie(listener: Listener) -> str:
     if listener.sticky == "server":
-        return f"  cookie {listener.cookie} prefix"
+        return f"  cookie {_quote(listener.cookie)} prefix"
     life = f' maxlife {listener.cookie_seconds}s attr "Max-Age={listener.cookie_seconds}"' if listener.cookie_seconds else ""
     return f"  cookie SERVERID insert indirect nocache{life}"
 
 
-def _check(health: Health, web: bool) -> list[str]:
+def _check(health: Health) -> list[str]:
     lines = [f"  timeout check {health.timeout}s"]
     if health.kind == "http":
-        host = f" hdr Host {health.host}" if health.host else ""
+        host = f" hdr Host {_quote(health.host.replace('%', '%%'))}" if health.host else ""
         classes = "".join(sorted(STATUS[code] for code in health.codes))
-        lines += ["  option httpchk", f"  http-check send meth {health.method} uri {health.path} ver HTTP/1.0{host}"]
+        lines += ["  option httpchk", f"  http-check send meth {health.method} uri {_quote(health.path)} ver HTTP/1.0{host}"]
         lines.append(f"  http-check expect rstatus ^[{classes}]")
     return lines
 
@@ -197,25 +273,5 @@ def _server(listener: Listener, backend: Backend, web: bool) -> str:
         port = f" port {health.port}" if health.port else ""
         text += f" check{port} inter {health.interval}s fall {health.fall} rise {health.rise}"
     if listener.proxy_protocol:
-        text += " send-proxy-v2"
+        text += " send-proxy-v2 check-send-proxy"  # a server that wants it wants it from checks too
     return text
-
-
-def ask(directory: Path, command: str) -> str:
-    """One command to the running haproxy; KernelError when it does not answer."""
-    try:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(2)
-            connection.connect(str(directory / "admin.sock"))
-            connection.sendall(command.encode() + b"\n")
-            data = b""
-            while part := connection.recv(65536):
-                data += part
-    except OSError as error:
-        raise KernelError(f"haproxy does not answer: {error}") from error
-    return data.decode()
-
-
-def read_stat(directory: Path) -> list[dict[str, str]]:
-    """`show stat` as one dict per line."""
-    return list(csv.DictReader(io.StringIO(ask(directory, "show stat").removeprefix("# "))))

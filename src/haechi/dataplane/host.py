@@ -17,7 +17,6 @@ import fcntl
 import json
 import os
 import secrets
-import select
 import signal
 import subprocess
 import sys
@@ -30,15 +29,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from haechi.dataplane import kernel, plan
+from haechi.dataplane import kernel, plan, power
 from haechi.dataplane.cgroup import SHIMS, Cgroups
-from haechi.dataplane.image import Images, held, remove_tree
+from haechi.dataplane.files import held, read_json, remove_tree, write_text
+from haechi.dataplane.image import Images
 from haechi.dataplane.site import Site
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 SLOTS = 1024  # uid ranges per site; 16 sites fill 0x40000000 to 0x7fffffff
 TASKS = 4096
-POWEROFF, REBOOT = signal.SIGRTMIN + 4, signal.SIGRTMIN + 5  # as systemd understands them
 
 
 def sysctls_needed() -> list[tuple[str, str]]:
@@ -77,9 +76,9 @@ class Hosts:
             for name in ("upper", "work"):
                 (home / "rw" / name).mkdir(mode=0o755, parents=True, exist_ok=True)
             want = _identity(host, machine)
-            applied = _read(home / "applied.json")
+            applied = read_json(home / "applied.json")
             if want != applied:
-                _write(home / "identity.json", json.dumps(want))
+                write_text(home / "identity.json", json.dumps(want))
             else:
                 (home / "identity.json").unlink(missing_ok=True)
             if not alive:
@@ -113,7 +112,7 @@ class Hosts:
         pause = 0.02
         while self._groups.populated(id):
             pid = self._groups.init(id)
-            if pid and any(_listening(pid, table) for table in ("tcp", "tcp6")):
+            if pid and any(power.listening(pid, table) for table in ("tcp", "tcp6")):
                 return True
             if time.monotonic() > end:
                 return False
@@ -126,7 +125,7 @@ class Hosts:
         with self._locks[id], self._disk(id):
             self._mend(id)
             if self._groups.populated(id) and not force:
-                self._ask(id, POWEROFF, timeout)
+                power.ask(self._groups, id, power.POWEROFF, timeout)
             (self._homes / id / "reboot").unlink(missing_ok=True)
             self._groups.kill(id)
             self._wait_shim(id)
@@ -142,8 +141,8 @@ class Hosts:
                 raise ValueError(f"{id} is not running")
             home = self._homes / id
             (home / "reboot").touch(mode=0o600)  # asks the launcher to start it again even when it has to be killed
-            if force or not self._ask(id, REBOOT, timeout):
-                self._signal(id, before, signal.SIGKILL)
+            if force or not power.ask(self._groups, id, power.REBOOT, timeout):
+                power.send(self._groups, id, before, signal.SIGKILL)
             end = time.monotonic() + 10
             while self._shim_alive(id) and time.monotonic() < end:
                 after = self._groups.init(id)
@@ -204,13 +203,13 @@ class Hosts:
     def _machine(self, host: plan.Host) -> dict[str, Any]:
         """What never changes about a host, made up the first time."""
         home = self._homes / host.id
-        machine = _read(home / "machine.json")
+        machine = read_json(home / "machine.json")
         if machine:
             return machine
         private, public = _make_host_key(f"root@{host.hostname}")
         with self._images.locked():  # one at a time: a free slot, and no layer removed before its name is written down
             chain = self._images.chain(host.image)
-            taken = {_read(path)["slot"] for path in self._homes.glob("*/machine.json")}
+            taken = {read_json(path)["slot"] for path in self._homes.glob("*/machine.json")}
             slot = next((number for number in range(SLOTS) if number not in taken), None)
             if slot is None:
                 raise kernel.KernelError(f"a site holds {SLOTS} hosts at most")
@@ -218,16 +217,16 @@ class Hosts:
             machine |= {"image": host.image, "layers": chain}
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._homes.chmod(0o700)
-            _write(home / "machine.json", json.dumps(machine))
+            write_text(home / "machine.json", json.dumps(machine))
         return machine
 
     def _replace_disk(self, host: plan.Host, machine: dict[str, Any]) -> dict[str, Any]:
         home = self._homes / host.id
-        with self._images.locked():
+        with self._disk(host.id), self._images.locked():
             machine = machine | {"image": host.image, "layers": self._images.chain(host.image)}
             (home / "applied.json").unlink(missing_ok=True)
             remove_tree(home / "rw")
-            _write(home / "machine.json", json.dumps(machine))
+            write_text(home / "machine.json", json.dumps(machine))
         self._images.collect()
         return machine
 
@@ -257,40 +256,14 @@ class Hosts:
 
     def _launch(self, id: str, lock: int) -> None:
         home = self._homes / id
-        machine = _read(home / "machine.json")
+        machine = read_json(home / "machine.json")
         lines = [("name", id), ("base", _base(self._site, machine["slot"])), ("netns", kernel.NETNS / self._site.netns(id))]
         lines += [("layer", path) for path in self._images.paths(machine["layers"])]
         lines += [("cgroup", path) for path in self._groups.paths(id)]
         lines += [("shim", path) for path in self._groups.paths(SHIMS)]
-        _write(home / "boot", "".join(f"{key} {value}\n" for key, value in lines))
+        write_text(home / "boot", "".join(f"{key} {value}\n" for key, value in lines))
         (home / "used").touch(mode=0o600)
         _run_launcher(lock, "boot", str(home))
-
-    def _ask(self, id: str, number: int, timeout: float) -> bool:
-        """Ask the first process to power off or reboot; True when it has ended."""
-        end = time.monotonic() + timeout
-        before = self._groups.init(id)
-        while before and time.monotonic() < end:
-            # again every second: a first process that has only just started does not hear it yet
-            if self._signal(id, before, number, min(1.0, end - time.monotonic())):
-                return True
-        return not before
-
-    def _signal(self, id: str, pid: int, number: int, wait: float = 0) -> bool:
-        """Send a signal to a process of the host; True when it ends within `wait` seconds or is gone."""
-        try:
-            fd = os.pidfd_open(pid)
-        except ProcessLookupError:
-            return True
-        try:
-            if self._groups.init(id) != pid:  # the number may have gone to another process before we held it
-                return True
-            signal.pidfd_send_signal(fd, number)
-            return _ended(fd, wait)
-        except ProcessLookupError:
-            return True
-        finally:
-            os.close(fd)
 
     def _mend(self, id: str) -> None:
         """Undo what killed programs left: a host frozen by a commit, a dead console. The caller holds the host."""
@@ -359,37 +332,3 @@ def _make_host_key(comment: str) -> tuple[str, str]:
         path = Path(directory) / "key"
         kernel.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path))
         return path.read_text(), path.with_suffix(".pub").read_text()
-
-
-def _listening(pid: int, table: str) -> bool:
-    """Whether a socket listens on port 22 where that process lives."""
-    try:
-        lines = Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
-    except OSError:  # it ended
-        return False
-    fields = (line.split() for line in lines)
-    return any(field[1].endswith(":0016") and field[3] == "0A" for field in fields)
-
-
-def _ended(pidfd: int, timeout: float) -> bool:
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(int(timeout * 1000)))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """A JSON object from a file, {} when there is none."""
-    try:
-        found: dict[str, Any] = json.loads(path.read_text())
-        return found
-    except FileNotFoundError:
-        return {}
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a file in one step, readable by root only."""
-    half = path.with_name(path.name + ".new")
-    fd = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(fd, "w") as file:
-        file.write(text)
-    half.rename(path)

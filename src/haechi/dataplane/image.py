@@ -10,9 +10,7 @@ when the last chain that names it is gone.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +18,7 @@ from pathlib import Path
 
 from haechi.dataplane import base, kernel
 from haechi.dataplane.cgroup import Cgroups
+from haechi.dataplane.files import held, read_json, remove_tree
 from haechi.dataplane.site import Site
 
 BASE = "base"
@@ -101,12 +100,11 @@ class Images:
         home = self._site.home / "hosts" / host_id
         if self.exists(image_id):
             return
-        if not (home / "machine.json").exists():
+        if not read_json(home / "machine.json"):
             raise KeyError(host_id)
         with held(home / "disk.lock") as lock:
-            chain = tuple(json.loads((home / "machine.json").read_text())["layers"])
+            chain = tuple(read_json(home / "machine.json")["layers"])
             groups = Cgroups(self._site.prefix)
-            identity = next((home / name for name in ("applied.json", "identity.json") if (home / name).exists()), None)
             flat = len(chain) >= DEPTH
             scratch = self._scratch(image_id)
             request = {
@@ -114,7 +112,7 @@ class Images:
                 "into": str(scratch),
                 "layers": [f"../{name}" for name in chain],
                 "freeze": str(groups.paths(host_id)[0]) if groups.populated(host_id) else "",
-                "identity": json.loads(identity.read_text()) if identity else {},
+                "identity": read_json(home / "applied.json") or read_json(home / "identity.json"),
                 "flatten": flat,
             }
             # it keeps the lock while it lives, even when we are killed: nobody copies or boots into its work
@@ -172,25 +170,7 @@ class Images:
     def _collect(self) -> None:
         used = {name for id in self.ids() for name in self.chain(id)}
         for path in self._site.home.glob("hosts/*/machine.json"):
-            with contextlib.suppress(FileNotFoundError):  # a host being deleted
-                used.update(json.loads(path.read_text())["layers"])
+            used.update(read_json(path).get("layers", ()))  # none: a host being deleted
         for path in self._layers.glob("[!.]*"):
             if path.name not in used:
                 remove_tree(path)
-
-
-@contextlib.contextmanager
-def held(path: Path) -> Iterator[int]:
-    """Hold a file lock (other threads and processes wait). Gives its descriptor."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield fd
-    finally:
-        os.close(fd)
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a tree, but nothing that is mounted in it. KernelError when something stays."""
-    if path.exists():
-        kernel.run("rm", "-rf", "--one-file-system", str(path), timeout=600)

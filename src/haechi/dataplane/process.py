@@ -100,8 +100,8 @@ class Process:
 
     def reap(self) -> None:
         """Take the exit status if this process is the parent; a zombie would count as running."""
-        pid, _, _ = self._read()
-        if pid:
+        pid, start, boot = self._read()
+        if start and boot == BOOT.read_text().strip() and _stat(pid)[1] == start:  # else the id may be another child's by now
             with contextlib.suppress(ChildProcessError):  # another server's child
                 os.waitpid(pid, os.WNOHANG)
 
@@ -152,8 +152,14 @@ def cgroup_root(parent: str) -> Path:
 
 def start_time(pid: int) -> str:
     """When a process started, in clock ticks since boot, so that a reused id is told apart; "" when it is gone or a zombie."""
+    state, start = _stat(pid)
+    return "" if state in "ZX" else start
+
+
+def _stat(pid: int) -> tuple[str, str]:
+    """State and start time of a process, zombies too."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     except (FileNotFoundError, ProcessLookupError):
-        return ""
-    return "" if fields[0] in "ZX" else fields[19]
+        return "", ""
+    return fields[0], fields[19]

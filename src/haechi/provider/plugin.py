@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import datetime
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -44,6 +45,9 @@ def serve(provider: Provider) -> int:
     if os.environ.get("TF_PLUGIN_MAGIC_COOKIE") != _MAGIC:
         print("This program is a Terraform provider; terraform starts it.", file=sys.stderr)
         return 1
+    # Ctrl-C reaches the whole process group; terraform is the one to handle it, and tells us by StopProvider and Shutdown.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=32), options=_LIMIT)
     end = _Controller()
     tfplugin_pb2_grpc.add_ProviderServicer_to_server(Servicer(provider), server)
@@ -72,13 +76,10 @@ def _listen(server: Any, address: str, secure: bool) -> str:
 
 
 def _wait(finished: threading.Event) -> None:
-    """Until shutdown, or until terraform is gone without a goodbye. Ctrl-C is terraform's to handle: it stops us itself."""
+    """Until shutdown, or until terraform is gone without a goodbye."""
     parent = os.getppid()
-    while not finished.is_set() and os.getppid() == parent:
-        try:
-            finished.wait(5)
-        except KeyboardInterrupt:
-            continue
+    while not finished.wait(5) and os.getppid() == parent:
+        pass
 
 
 def _certificate() -> tuple[bytes, bytes, bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from haechi.provider.alicloud import instance_create, instance_read, instance_update
@@ -21,14 +22,24 @@ def _create(cloud: Cloud, d: Data) -> None:
         lambda: instance_read.describe(cloud, d.id),
         lambda i: (i or {}).get("Status") == "Running",
         d.timeout,
-        _failed,
+        _Failed(),
     )
     instance_update.finish_create(cloud, d)
 
 
-def _failed(instance: dict[str, Any] | None) -> str | None:
-    status = (instance or {}).get("Status")
-    return None if status is None or status in _ON_THE_WAY else f"unexpected state '{status}', wanted target 'Running'"
+class _Failed:
+    """Why a new instance will not run any more: a state off the way, or stopped for half a minute (it could not boot)."""
+
+    def __init__(self) -> None:
+        self._stopped_since: float | None = None
+
+    def __call__(self, instance: dict[str, Any] | None) -> str | None:
+        status = (instance or {}).get("Status")
+        if status != "Stopped":
+            self._stopped_since = None
+            return None if status is None or status in _ON_THE_WAY else f"unexpected state '{status}', wanted target 'Running'"
+        self._stopped_since = self._stopped_since or time.monotonic()
+        return "it is Stopped and stays so" if time.monotonic() - self._stopped_since > 30 else None
 
 
 def _delete(cloud: Cloud, d: Data) -> None:

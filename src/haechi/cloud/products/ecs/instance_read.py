@@ -10,7 +10,7 @@ from haechi.cloud.action import Answer, Call, Effect
 from haechi.cloud.paging import has_tags, iso_second, page
 from haechi.cloud.params import Boolean, Choice, Flag, Id, Ids, Items, Number, PageNumber, PageSize, Struct, Tags, Text
 from haechi.cloud.products.ecs import kinds
-from haechi.cloud.products.ecs.instance_view import render_common, render_instance, render_network
+from haechi.cloud.products.ecs.instance_view import instance_json, render_common, render_network
 from haechi.cloud.products.ecs.instances import eip_of, get_instance
 from haechi.cloud.products.ecs.listing import made_between, name_matches, paged
 from haechi.cloud.products.ecs.product import ecs
@@ -103,7 +103,7 @@ def describe_instances(
         found = [i for i in found if made_between(i, Filter)]
     found.reverse()  # newest first
     chosen, numbers = paged(found, PageNumber, PageSize, MaxResults, NextToken)
-    return {**numbers, "Instances": {"Instance": [render_instance(call.view, i) for i in chosen]}}
+    return {**numbers, "Instances": {"Instance": [instance_json(call.view, i) for i in chosen]}}
 
 
 def _eip(call: Call, instance: Resource) -> str:
