@@ -54,7 +54,7 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Watched, 
     """A cloud with one of most things in it, and every id it has."""
     cloud = Watched(tmp_path_factory.mktemp("cloud"))
     seed(cloud)
-    ids = [r.id for table in cloud.store.view()._tables.values() for r in table.values()]
+    ids = [r.id for table in cloud.store.view().tables.values() for r in table.values()]
     yield cloud, ids
     cloud.close()
 

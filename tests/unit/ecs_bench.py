@@ -104,8 +104,8 @@ def make_role(cloud: LocalCloud, name: str, service: str = "ecs.aliyuncs.com") -
 
 def refused(cloud: LocalCloud, action: str, code: str, status: int = 400, **params: Any) -> None:
     """The action is refused with this code and status, and nothing is stored."""
-    before = dict(cloud.store._tables)
+    before = dict(cloud.store.view().tables)
     with pytest.raises(Refused) as error:
         cloud.call(action, version="2014-05-26", **params)
     assert (error.value.code, error.value.status) == (code, status), error.value
-    assert dict(cloud.store._tables) == before
+    assert dict(cloud.store.view().tables) == before

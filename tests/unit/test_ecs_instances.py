@@ -260,7 +260,7 @@ def test_power_of_several(bench: Bench) -> None:
 
 def test_delete_frees_everything(bench: Bench) -> None:
     cloud = bench.cloud
-    before = {k: set(v) for k, v in cloud.store._tables.items() if v}
+    before = {k: set(v) for k, v in cloud.store.view().tables.items() if v}
     id = bench.run(InternetMaxBandwidthOut=1, DataDisk=[{"Size": 20}, {"Size": 20, "DeleteWithInstance": "false"}])
     eni = bench.get(id)["NetworkInterfaces"]["NetworkInterface"][0]["NetworkInterfaceId"]
     refused(cloud, "DeleteInstance", "IncorrectInstanceStatus", 403, InstanceId=id)
@@ -275,7 +275,7 @@ def test_delete_frees_everything(bench: Bench) -> None:
     disks = cloud.call("DescribeDisks")["Disks"]["Disk"]
     assert [(d["Status"], d["InstanceId"], d["Device"]) for d in disks] == [("Available", "", "")]
     cloud.call("DeleteDisk", DiskId=disks[0]["DiskId"])
-    assert {k: set(v) for k, v in cloud.store._tables.items() if v and k != "client_token"} == before
+    assert {k: set(v) for k, v in cloud.store.view().tables.items() if v and k != "client_token"} == before
 
 
 def test_delete_unbinds_an_eip_and_may_be_repeated(bench: Bench) -> None:

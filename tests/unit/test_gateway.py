@@ -169,19 +169,19 @@ def test_client_tokens_are_forgotten_after_a_day(cloud: LocalCloud, monkeypatch:
 
 
 def test_dry_run(cloud: LocalCloud) -> None:
-    before = cloud.store.view()._tables
+    before = cloud.store.view().tables
     with pytest.raises(Refused, match="DryRunOperation") as caught:
         cloud.call("CreateVpc", DryRun=True, ClientToken="t")
     assert caught.value.status == 400
     with pytest.raises(Refused, match=r"InvalidCidrBlock\.Malformed"):
         cloud.call("CreateVpc", DryRun=True, CidrBlock="10.0.0.0/30")
-    assert cloud.store.view()._tables is before and cloud.dataplane.plan == Plan()
+    assert cloud.store.view().tables is before and cloud.dataplane.plan == Plan()
     cloud.call("CreateVpc", DryRun=False, ClientToken="t")
 
 
 def test_what_cannot_be_applied_is_not_stored(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = cloud.call("CreateVpc")["VpcId"]
-    before, plan = cloud.store.view()._tables, cloud.dataplane.plan
+    before, plan = cloud.store.view().tables, cloud.dataplane.plan
     tried: list[Plan] = []
     apply = cloud.dataplane.apply
     monkeypatch.setattr(cloud.dataplane, "apply", lambda p: (tried.append(p), apply(p)))
@@ -189,7 +189,7 @@ def test_what_cannot_be_applied_is_not_stored(cloud: LocalCloud, monkeypatch: py
     with pytest.raises(Refused, match=r"OperationFailed\.NotApplied.*no such device") as caught:
         cloud.call("CreateVpc", ClientToken="t")
     assert caught.value.status == 400
-    assert cloud.store.view()._tables is before and [v["VpcId"] for v in cloud.call("DescribeVpcs")["Vpcs"]["Vpc"]] == [kept]
+    assert cloud.store.view().tables is before and [v["VpcId"] for v in cloud.call("DescribeVpcs")["Vpcs"]["Vpc"]] == [kept]
     assert len(tried) == 2 and len(tried[0].networks) == 2 and tried[1] == plan == cloud.dataplane.plan
     cloud.call("CreateVpc", ClientToken="t")
     assert cloud.call("DescribeVpcs")["TotalCount"] == 2

@@ -23,10 +23,10 @@ def slb(cloud: LocalCloud, action: str, **params: Any) -> dict[str, Any]:
 
 def refused(cloud: LocalCloud, action: str, **params: Any) -> Refused:
     """The error; and nothing was stored."""
-    before = cloud.store.view()._tables
+    before = cloud.store.view().tables
     with pytest.raises(Refused) as caught:
         slb(cloud, action, **params)
-    assert cloud.store.view()._tables == before
+    assert cloud.store.view().tables == before
     return caught.value
 
 

@@ -13,10 +13,10 @@ ZONE = "ap-southeast-1a"
 
 def refused(cloud: LocalCloud, action: str, **params: object) -> tuple[int, str]:
     """Status and code of a call that must be refused and must not change the store."""
-    before = cloud.store.view()._tables
+    before = cloud.store.view().tables
     with pytest.raises(Refused) as caught:
         cloud.call(action, **params)
-    assert cloud.store.view()._tables is before or action.startswith("Describe")
+    assert cloud.store.view().tables is before or action.startswith("Describe")
     return caught.value.status, caught.value.code
 
 
