@@ -115,7 +115,7 @@ def _purge(target: Target) -> dict[str, Any]:
     control = ControlClient(target.control)
     if control.health() is not None:
         control.stop()
-    purge(target.site, keep_cache="HAECHI_CACHE" in os.environ)
+    purge(target.site, keep_cache="HAECHI_CACHE" in os.environ or target.site.index != 0)  # sites share it
     return {"purged": True}
 
 

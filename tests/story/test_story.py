@@ -51,6 +51,17 @@ def test_every_row_is_true(story: Story) -> None:
     assert all(r["ok"] and r["what"] and r["evidence"] for r in rows)
 
 
+def test_a_browser_sees_the_cat(story: Story, tmp_path: Path) -> None:
+    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync".split()
+    url = status(story)["urls"]["site"]
+    command = ["chromium", *flags, "--disable-component-update", f"--user-data-dir={tmp_path}", "--virtual-time-budget=5000", "--dump-dom", url]
+    page = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    ids = {i["id"] for i in status(story)["instances"]}
+    assert any(f'id="instance">{id}<' in page for id in ids)
+    stranger = subprocess.run([*command[:-1], url.rstrip("/") + ":81/"], capture_output=True, text=True, timeout=120, check=False).stdout
+    assert 'id="instance"' not in stranger
+
+
 def test_a_second_up_changes_nothing(story: Story) -> None:
     before = status(story)["instances"]
     states = managed(story)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 Values = Mapping[str, Any]
 IMAGE = "debian_12_5_x64_20G_alibase_20240325.vhd"
@@ -423,4 +428,95 @@ RAM_LIFE = Life(
     {"alicloud_ram_user.u": _id, "alicloud_ram_access_key.k": lambda v: f"{v['id']}:{v['user_name']}"},
 )
 
-LIVES = [NETWORK_LIFE, INSTANCE_LIFE, EIP_LIFE, SLB_LIFE, RAM_LIFE]
+_IMAGE_1 = (
+    NETWORK
+    + f"""
+resource "alicloud_instance" "i" {{
+  image_id        = "{IMAGE}"
+  instance_type   = "ecs.n1.tiny"
+  security_groups = [alicloud_security_group.g.id]
+  vswitch_id      = alicloud_vswitch.s.id
+  status          = "Stopped"
+}}
+resource "alicloud_image" "golden" {{
+  image_name  = "golden"
+  instance_id = alicloud_instance.i.id
+  description = "one"
+  tags        = {{ stage = "one" }}
+}}
+resource "alicloud_key_pair" "own" {{
+  key_name   = "own"
+  public_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl somebody"
+}}
+data "alicloud_images" "mine" {{
+  owners     = "self"
+  name_regex = "^golden"
+  depends_on = [alicloud_image.golden]
+}}
+output "mine" {{
+  value = data.alicloud_images.mine.ids == tolist([alicloud_image.golden.id])
+}}
+"""
+)
+IMAGE_LIFE = Life(
+    "image",
+    _IMAGE_1,
+    _IMAGE_1.replace('image_name  = "golden"', 'image_name  = "golden2"')
+    .replace('"one"', '"two"')
+    .replace('key_name   = "own"', 'key_name   = "owned"')
+    .replace('status          = "Stopped"', 'status          = "Running"'),
+    {"alicloud_image.golden": "update", "alicloud_key_pair.own": "replace", "alicloud_instance.i": "update"},
+    _ids("alicloud_image.golden"),
+    unread=("alicloud_image.golden",),  # the instance it was made of
+)
+
+
+def _certificate() -> tuple[str, str]:
+    """A throw-away certificate and its key in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "example.com")])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + datetime.timedelta(days=30))
+    pem = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return pem.decode(), private.decode()
+
+
+_PEM, _KEY = _certificate()
+_HTTPS_1 = f"""
+resource "alicloud_slb_load_balancer" "lb" {{
+  load_balancer_name = "tls"
+  address_type       = "internet"
+}}
+resource "alicloud_slb_server_certificate" "c" {{
+  name               = "one"
+  server_certificate = <<-EOT
+{_PEM}EOT
+  private_key        = <<-EOT
+{_KEY}EOT
+}}
+resource "alicloud_slb_listener" "https" {{
+  load_balancer_id      = alicloud_slb_load_balancer.lb.id
+  frontend_port         = 443
+  backend_port          = 80
+  protocol              = "https"
+  server_certificate_id = alicloud_slb_server_certificate.c.id
+  health_check          = "off"
+}}
+resource "alicloud_slb_listener" "forward" {{
+  load_balancer_id = alicloud_slb_load_balancer.lb.id
+  frontend_port    = 80
+  protocol         = "http"
+  listener_forward = "on"
+  forward_port     = alicloud_slb_listener.https.frontend_port
+}}
+"""
+HTTPS_LIFE = Life(
+    "https",
+    _HTTPS_1,
+    _HTTPS_1.replace('"one"', '"two"').replace('health_check          = "off"', 'tls_cipher_policy     = "tls_cipher_policy_1_2"'),
+    {"alicloud_slb_server_certificate.c": "update", "alicloud_slb_listener.https": "update"},
+    _ids("alicloud_slb_listener.https"),
+)
+
+LIVES = [NETWORK_LIFE, INSTANCE_LIFE, EIP_LIFE, SLB_LIFE, RAM_LIFE, IMAGE_LIFE, HTTPS_LIFE]

@@ -66,6 +66,7 @@ class Balancers:
             for id in self._known() - plan.balancers.keys():
                 self._remove(id)
             for balancer in plan.balancers.values():
+                self._pauses.pop(balancer.id, None)
                 try:
                     self._apply(balancer, self._links(plan, balancer))
                 except (kernel.KernelError, OSError) as error:
@@ -162,7 +163,6 @@ class Balancers:
         rules = self._forward(balancer, known.rules if known and same else None)
         self._applied[id] = Applied(balancer, wanted, links.identity(self._site, wanted), rules)
         self._shown[id] = balancer
-        self._pauses.pop(id, None)
 
     def _forward(self, balancer: Balancer, known: Ruleset | None) -> Ruleset:
         """Load the forwarding unless it is `known` to be there, and forget flows to backends that are dead or gone."""
@@ -214,9 +214,11 @@ class Balancers:
             log.warning("haproxy of %s died and is started again", id)
             pause = min(2 * pause or 0.5, LONGEST_PAUSE)
             self._pauses[id] = (time.monotonic() + pause, pause)
-            if links.identity(self._site, applied.links) != applied.identity:
-                links.apply_links(self._site, applied.links)
-            self._proxy(id).apply(self._proxy(id).prepare(applied.balancer))
+            del self._applied[id]
+            try:
+                self._apply(applied.balancer, applied.links)
+            finally:
+                self._applied.setdefault(id, applied)  # to be tried again
 
     def _turned(self, id: str) -> None:
         """A udp backend came or went."""

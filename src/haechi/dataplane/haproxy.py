@@ -205,18 +205,13 @@ def _headers(balancer: Balancer, listener: Listener) -> list[str]:
 
 def _forwarded() -> list[str]:
     """The client's address appended to what there is; several headers of that name become one."""
-    lines = []
-    for count in range(FORWARDED_MOST, 0, -1):
-        values = ",\\ ".join(f"%[req.fhdr(X-Forwarded-For,-{n})]" for n in range(count, 0, -1))
+    name, lines = "X-Forwarded-For", []
+    for count in range(FORWARDED_MOST, 1, -1):  # the most first: one header is left, and no later line matches
+        values = ",\\ ".join(f"%[req.fhdr({name},-{n})]" for n in range(count, 0, -1))
         matches = "ge" if count == FORWARDED_MOST else "eq"
-        # the largest count first: it leaves one header, which the last line, for one, must not see again
-        lines.append(f"  http-request set-header X-Forwarded-For {values} if {{ req.fhdr_cnt(X-Forwarded-For) {matches} {count} }}")
-    lines[-1] = "  http-request set-header X-Forwarded-For %[req.fhdr(X-Forwarded-For)],\\ %[src] if { req.fhdr_cnt(X-Forwarded-For) eq 1 }"
-    return [
-        "  http-request set-var(txn.unforwarded) bool(true) unless { req.fhdr(X-Forwarded-For) -m found }",
-        *lines,
-        "  http-request set-header X-Forwarded-For %[src] if { var(txn.unforwarded) -m bool }",
-    ]
+        lines.append(f"  http-request set-header {name} {values} if {{ req.fhdr_cnt({name}) {matches} {count} }}")
+    lines.append(f"  http-request set-header {name} %[req.fhdr({name})],\\ %[src] if {{ req.fhdr({name}) -m found }}")
+    return [*lines, f"  http-request set-header {name} %[src] unless {{ req.fhdr({name}) -m found }}"]
 
 
 def _backend(balancer: Balancer, listener: Listener) -> list[str]:

@@ -103,7 +103,7 @@ class Prober:
                 _collect(target, now)
             due = [target for target in targets.values() if target.probe is None and target.due <= now]
             if due and kernel.netns_exists(self._netns(id)):
-                kernel.inside(self._netns(id), lambda: [_send(target, now) for target in due])
+                kernel.inside(self._netns(id), lambda: _send_all(due, now))
             before = self._down.get(id, frozenset())
             after = set(before)
             for key, target in targets.items():
@@ -116,8 +116,13 @@ class Prober:
             return after != before
 
 
+def _send_all(targets: list[_Target], now: float) -> None:
+    """Open a probe for each. To be called inside the balancer's namespace."""
+    for target in targets:
+        _send(target, now)
+
+
 def _send(target: _Target, now: float) -> None:
-    """Open a probe. To be called inside the balancer's namespace."""
     health = target.health
     target.due, target.until = now + health.interval, now + min(health.timeout, health.interval)
     probe = target.probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)

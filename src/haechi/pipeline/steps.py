@@ -172,16 +172,18 @@ def check_page(run: Run) -> str:
     """The page, from outside, through the load balancer's public address."""
     url = run.values["url"]
     deadline = time.monotonic() + PAGE_SECONDS
-    problem = ""
+    problem = told = ""
     while time.monotonic() < deadline:
         try:
             page = httpx.get(url, timeout=5, trust_env=False)
             if page.status_code == 200 and 'id="instance"' in page.text:
                 return f"{url} shows the cat"
-            problem = f"HTTP {page.status_code}"
+            problem = f"HTTP {page.status_code}" if page.status_code != 200 else "another page"
         except httpx.HTTPError as error:
             problem = str(error) or type(error).__name__
-        run.say(f"the page is not there yet ({problem})")
+        if problem != told:
+            run.say(f"waiting for the page ({problem})")
+            told = problem
         time.sleep(0.5)
     raise Failure(f"{url} does not show the page: {problem}", "Run `haechi doctor`; an instance's console is in `haechi status --json`.")
 
