@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import socket
 import subprocess
 import threading
@@ -113,8 +114,9 @@ class Lab:
         """One request over a connection of its own. OSError when there is none."""
         connection = HTTPConnection(self.address, port, timeout=8, source_address=(source, 0) if source else None)
         with contextlib.closing(connection):
-            connection.putrequest(method, path)
-            for name, value in dict(headers).items() if isinstance(headers, dict) else headers:
+            pairs = list(headers.items() if isinstance(headers, dict) else headers)
+            connection.putrequest(method, path, skip_host="Host" in dict(pairs), skip_accept_encoding=True)
+            for name, value in pairs:
                 connection.putheader(name, value)
             connection.endheaders()
             return Reply(connection.getresponse())
@@ -355,8 +357,6 @@ def load(lab: Lab, port: int = 80) -> Iterator[list[str]]:
 
 
 def _readable(one: socket.socket) -> bool:
-    import select
-
     return bool(select.select([one], [], [], 2)[0])
 
 

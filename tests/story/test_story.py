@@ -21,6 +21,16 @@ from tests.story.conftest import SITE, Story
 
 DOCS = Path(__file__).parents[2] / "docs"
 KILLS = int(os.environ.get("HAECHI_KILLS", "2"))
+CHROMIUM = (
+    "headless",
+    "no-sandbox",
+    "disable-gpu",
+    "disable-quic",
+    "no-first-run",
+    "disable-background-networking",
+    "disable-component-update",
+    "disable-sync",
+)
 ROWS = ["4.1", "4.2", "4.8", "4.9", "4.11"]
 
 
@@ -52,9 +62,9 @@ def test_every_row_is_true(story: Story) -> None:
 
 
 def test_a_browser_sees_the_cat(story: Story, tmp_path: Path) -> None:
-    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync".split()
+    flags = [f"--{flag}" for flag in CHROMIUM]
     url = status(story)["urls"]["site"]
-    command = ["chromium", *flags, "--disable-component-update", f"--user-data-dir={tmp_path}", "--virtual-time-budget=5000", "--dump-dom", url]
+    command = ["chromium", *flags, f"--user-data-dir={tmp_path}", "--virtual-time-budget=5000", "--dump-dom", url]
     page = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
     ids = {i["id"] for i in status(story)["instances"]}
     assert any(f'id="instance">{id}<' in page for id in ids)

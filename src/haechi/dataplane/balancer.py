@@ -99,8 +99,8 @@ class Balancers:
         return result
 
     def stats(self, id: str) -> dict[tuple[str, int], dict[str, int]]:
-        """Connections, current connections, bytes in and out since the last change, by (protocol, port) of the haproxy listeners."""
-        names = {"connections": "stot", "active": "scur", "bytes_in": "bin", "bytes_out": "bout"}
+        """Connections, active ones, bytes and requests since the last change, by (protocol, port) of the haproxy listeners."""
+        names = {"connections": "stot", "active": "scur", "bytes_in": "bin", "bytes_out": "bout", "requests": "req_tot"}
         found = {}
         for row in self._proxy(id).frontends():
             _, protocol, port = row["pxname"].split("_")

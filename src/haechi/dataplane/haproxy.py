@@ -10,10 +10,11 @@ from haechi.dataplane.kernel import KernelError
 from haechi.dataplane.plan import Backend, Balancer, Health, Listener
 
 TUNNEL_SECONDS = 3600  # of an upgraded connection (websocket) without traffic
-OLD_SECONDS = 3600  # a worker that was replaced cuts what is still open after this time
+OLD_SECONDS = 86400  # a worker that was replaced cuts what is still open after this time
 OLD_WORKERS = 50  # and is cut earlier when so many came after it
 PEER_PORT = 1023  # on the namespace's loopback: where a new worker gets the old one's table of clients
 FORWARDED_MOST = 8  # headers of that name which are joined; the first ones of more are dropped
+EMPTY = "/var/lib/haproxy"  # of the Debian package
 ACL_WORDS = 50  # haproxy takes 64 words a line
 COMPRESSED = "text/html text/plain text/css text/xml text/javascript application/javascript application/json application/xml image/svg+xml"
 STATUS = {"http_1xx": "1", "http_2xx": "2", "http_3xx": "3", "http_4xx": "4", "http_5xx": "5"}
@@ -57,6 +58,25 @@ def server_name(backend: Backend) -> str:
     return "s" + _digest(f"{backend.id}:{backend.address}:{backend.port}")
 
 
+def server_number(backend: Backend) -> int:
+    """What a server is told by in hashes: without it they would count lines, and all clients move when one server goes."""
+    return int(server_name(backend)[1:9], 16) % (2**31 - 1) + 1
+
+
+def kept_state(state: str, text: str) -> str:
+    """What of `show servers state` a worker with the configuration `text` should know: a server not checked any more would stay down."""
+    checked: set[tuple[str, str]] = set()
+    section = ""
+    for words in map(str.split, text.splitlines()):
+        if words[0] == "backend":
+            section = words[1]
+        elif words[0] == "server" and "check" in words:
+            checked.add((section, words[1]))
+    lines = state.splitlines()
+    rows = (line for line in lines[2:] if line)
+    return "\n".join([*lines[:2], *(row for row in rows if (row.split(" ")[1], row.split(" ")[3]) in checked), ""])
+
+
 def render(balancer: Balancer, directory: Path, descriptors: int) -> Config:
     """The whole configuration; no text when every listener is udp. KernelError for a value that no line can carry.
 
@@ -93,14 +113,16 @@ def _defaults(connections: int) -> list[str]:
         f"  mworker-max-reloads {OLD_WORKERS}",
         "  localpeer me",
         "  tune.ssl.default-dh-param 2048",
+        "  tune.bufsize 65536",  # four times the throughput of large answers
         "  user haproxy",
         "  group haproxy",
+        f"  chroot {EMPTY}",
         "defaults",
         f"  maxconn {connections}",
         "  load-server-state-from-file global",  # a reload forgets no failed check
         "  timeout connect 3s",
         "  timeout queue 5s",
-        "  option redispatch",
+        "  option redispatch 1",  # at once, instead of asking the same server again a second later
         "  retries 2",
     ]
 
@@ -260,7 +282,7 @@ def _check(health: Health) -> list[str]:
 
 def _server(listener: Listener, backend: Backend, web: bool) -> str:
     weight = min(backend.weight, 1) if listener.scheduler == "rr" else backend.weight
-    text = f"  server {server_name(backend)} {backend.address}:{backend.port} weight {weight}"
+    text = f"  server {server_name(backend)} {backend.address}:{backend.port} id {server_number(backend)} weight {weight}"
     if web and listener.sticky:
         text += f" cookie {server_name(backend)}"
     if listener.health:

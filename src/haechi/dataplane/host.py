@@ -1,6 +1,6 @@
 """Machines: made from an image, started, stopped, removed.
 
-    hosts/<id>/machine.json    what never changes: slot (uid range), machine_id, host_key, host_key_pub, image, layers
+    hosts/<id>/machine.json    what never changes: slot (uid range), machine_id, host_key, host_key_pub, image, disk, layers
     hosts/<id>/identity.json   what the next boot writes into the guest; applied.json: what the last one wrote
     hosts/<id>/rw/             the host's own layer
     hosts/<id>/boot            what the launcher needs (see `launcher`)
@@ -64,14 +64,14 @@ class Hosts:
         """Make everything a start needs but the network interface: disk, identity, namespaces. Safe to repeat.
 
         A running host gets a changed identity at its next start. A stopped one gets a fresh network namespace if it has run in
-        the old one, and an empty disk if its image is another one. KeyError when there is no such image, KernelError when the kernel
-        refuses.
+        the old one, and an empty disk if its image or its disk is another one. KeyError when there is no such image, KernelError
+        when the kernel refuses.
         """
         with self._locks[host.id]:
             alive = self._groups.populated(host.id)
             home = self._homes / host.id
             machine = self._machine(host)
-            if machine["image"] != host.image and not alive:
+            if (machine["image"], machine["disk"]) != (host.image, host.disk) and not alive:
                 machine = self._replace_disk(host, machine)
             for name in ("upper", "work"):
                 (home / "rw" / name).mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -214,7 +214,7 @@ class Hosts:
             if slot is None:
                 raise kernel.KernelError(f"a site holds {SLOTS} hosts at most")
             machine = {"slot": slot, "machine_id": secrets.token_hex(16), "host_key": private, "host_key_pub": public}
-            machine |= {"image": host.image, "layers": chain}
+            machine |= {"image": host.image, "disk": host.disk, "layers": chain}
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._homes.chmod(0o700)
             write_text(home / "machine.json", json.dumps(machine))
@@ -223,7 +223,7 @@ class Hosts:
     def _replace_disk(self, host: plan.Host, machine: dict[str, Any]) -> dict[str, Any]:
         home = self._homes / host.id
         with self._disk(host.id), self._images.locked():
-            machine = machine | {"image": host.image, "layers": self._images.chain(host.image)}
+            machine = machine | {"image": host.image, "disk": host.disk, "layers": self._images.chain(host.image)}
             (home / "applied.json").unlink(missing_ok=True)
             remove_tree(home / "rw")
             write_text(home / "machine.json", json.dumps(machine))

@@ -91,6 +91,7 @@ class Host:
     nameservers: tuple[str, ...] = ()
     running: bool = True
     user: str = "root"
+    disk: str = ""  # which disk it runs on: another name than before means an empty one, made from `image`
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ class Proxy:
         self.id = id
         self.directory = site.run / "balancers" / id
         self._file = self.directory / "haproxy.cfg"
-        command = ("haproxy", "-W", "-db", "-q", "-f", str(self._file))
+        command = ("haproxy", "-W", "-db", "-f", str(self._file))
         self._process = Process("haproxy", command, site.netns(id), self.directory, f"{site.prefix}-helpers/{id}")
         self._servers: dict[tuple[str, str], bool] = {}  # last known
 
@@ -42,11 +42,12 @@ class Proxy:
             trial = self._file.with_suffix(".new")
             try:
                 self._write(trial, config)
-                kernel.run("haproxy", "-c", "-q", "-f", str(trial))
-            except kernel.KernelError:
+                kernel.run("haproxy", "-c", "-f", str(trial))
+            except kernel.KernelError as error:
                 for name in new:
                     (self.directory / name).unlink(missing_ok=True)
-                raise
+                words = [line.partition(" : ")[2] for line in str(error).splitlines() if "[ALERT]" in line]
+                raise kernel.KernelError(f"haproxy of {self.id} refuses: {'; '.join(words) or error}") from error
             finally:
                 trial.unlink(missing_ok=True)
         return config
@@ -63,7 +64,7 @@ class Proxy:
         self._write(self._file, config)
         try:
             if running:
-                self._reload(config.digest)
+                self._reload(config)
             else:
                 self._start(config.digest)
         except kernel.KernelError:
@@ -154,17 +155,17 @@ class Proxy:
         self._process.start()
         self._wait(digest)
 
-    def _reload(self, digest: str) -> None:
+    def _reload(self, config: Config) -> None:
         """Hand sockets and what is known of servers to a new worker; the old one ends when its connections do."""
         deadline = time.monotonic() + ASK_SECONDS
         while not self._running_digest(ASK_SECONDS):  # a signal before it is up would kill it
             if time.monotonic() > deadline:
-                self._start(digest)
+                self._start(config.digest)
                 return
             time.sleep(0.01)
-        _write_secret(self.directory / "state", self.ask("show servers state", ASK_SECONDS))
+        _write_secret(self.directory / "state", haproxy.kept_state(self.ask("show servers state", ASK_SECONDS), config.text))
         self._process.signal(signal.SIGUSR2)
-        self._wait(digest)
+        self._wait(config.digest)
 
     def _wait(self, digest: str) -> None:
         deadline = time.monotonic() + START_SECONDS

@@ -17,10 +17,10 @@ def _renamed(old: str, new: str, since: str) -> str:
 
 
 FIELDS: Fields = {
-    "activity_id": optional(force_new=True),
+    "activity_id": optional(),
     "address_name": optional(computed=True, conflicts_with=("name",)),
     "allocation_id": optional(computed=True, force_new=True),
-    "auto_pay": optional(BOOL, force_new=True),
+    "auto_pay": optional(BOOL),
     "bandwidth": optional(computed=True),
     "create_time": computed(),
     "deletion_protection": optional(BOOL, computed=True),

@@ -13,10 +13,11 @@ NAMESERVERS = ("100.100.2.136", "100.100.2.138")
 
 def render_hosts(view: View) -> dict[str, Host]:
     """Every instance, also stopped ones."""
-    return {i.id: _render_host(view, i) for i in view.find("instance")}
+    disks = {d["InstanceId"]: d.id for d in view.find("disk", Type="system")}
+    return {i.id: _render_host(view, i, disks.get(i.id, "")) for i in view.find("instance")}
 
 
-def _render_host(view: View, i: Resource) -> Host:
+def _render_host(view: View, i: Resource, disk: str) -> Host:
     pair = view.get("key_pair", f"{i.region}/{i['KeyPairName']}") if i.get("KeyPairName") else None
     port = Port(
         id=i["NetworkInterfaceId"],
@@ -38,4 +39,5 @@ def _render_host(view: View, i: Resource) -> Host:
         public_keys=(pair["PublicKey"],) if pair is not None else (),
         nameservers=NAMESERVERS,
         running=i["Status"] in ("Pending", "Starting", "Running") and not i.get("Deleting"),
+        disk=disk,
     )

@@ -40,7 +40,7 @@ def find_image(view: View, region: str, id: str) -> Resource | None:
 def newest_of_family(view: View, region: str, family: str) -> Resource | None:
     """The newest available image of a family; families of public images begin with acs:."""
     images = [*view.find("image", region), *catalog_images(region)]
-    members = [i for i in images if i["ImageFamily"] == family and i["Status"] == "Available"]
+    members = [i for i in images if i.get("ImageFamily") == family and i["Status"] == "Available"]
     return max(members, key=lambda i: float(i["CreatedAt"]), default=None)
 
 

@@ -62,14 +62,11 @@ def get_type(name: str) -> InstanceType:
 
 def get_image(call: Call, id: str, family: str = "") -> Resource:
     """An image to boot from, by id or as the newest of a family."""
-    from haechi.cloud.products.ecs.images import find_image  # images look up instances, too
+    from haechi.cloud.products.ecs.images import find_image, newest_of_family  # images look up instances, too
 
     if not id and not family:
         raise missing("ImageId")
-    if id:
-        image = find_image(call.view, call.region, id)
-    else:
-        image = next(reversed([i for i in call.find("image", ImageFamily=family) if i["Status"] == "Available"]), None)
+    image = find_image(call.view, call.region, id) if id else newest_of_family(call.view, call.region, family)
     if image is None:
         raise not_found("InvalidImageId.NotFound", "The specified ImageId does not exist.")
     if image.get("Status", "Available") != "Available":
