@@ -26,11 +26,11 @@ def _own(product: Product) -> list[Action]:
 
 def render_table() -> str:
     """A row per product: how many actions change packets, change machines, only record, only read."""
-    lines = ["| product | version | traffic changes | machines change | recorded only | read |", "|---|---|--:|--:|--:|--:|"]
+    lines = ["| product | version | traffic changes | machines change | recorded only | read | absent |", "|---|---|--:|--:|--:|--:|---|"]
     for product in PRODUCTS:
         counts = Counter(a.effect for a in _own(product))
         cells = [str(counts[e]) for e in (Effect.PACKETS, Effect.HOST, Effect.RECORD, Effect.READ)]
-        lines.append(f"| {product.code} | {product.version} | {' | '.join(cells)} |")
+        lines.append(f"| {product.code} | {product.version} | {' | '.join(cells)} | {product.absent} |")
     return "\n".join(lines) + "\n"
 
 

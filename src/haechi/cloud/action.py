@@ -56,11 +56,11 @@ class Action:
 
 @dataclass
 class Product:
-    """One product code with its API version and the actions it serves. `hosts` are the leading labels of its host names."""
+    """One product code with its API version and the actions it serves; `absent` names what users may look for in vain."""
 
     code: str
     version: str
-    hosts: tuple[str, ...] = ()
+    absent: str = ""
     actions: dict[tuple[str, str], Action] = field(default_factory=dict)
 
     def action(

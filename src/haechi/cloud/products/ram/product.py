@@ -2,4 +2,8 @@
 
 from haechi.cloud.action import Product
 
-ram = Product("ram", "2015-05-01")
+ram = Product(
+    "ram",
+    "2015-05-01",
+    absent="password policy, MFA devices, SSO, conditions in policies",
+)

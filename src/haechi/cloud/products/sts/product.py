@@ -2,4 +2,8 @@
 
 from haechi.cloud.action import Product
 
-sts = Product("sts", "2015-04-01")
+sts = Product(
+    "sts",
+    "2015-04-01",
+    absent="OIDC and SAML sessions",
+)
