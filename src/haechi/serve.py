@@ -51,14 +51,50 @@ def prepare(site: Site, progress: Callable[[str], None]) -> None:
     Images(site).ensure_base(progress)
 
 
+OWN = (  # everything haechi ever writes into a site's home
+    "boot-id",
+    "bin",
+    "ca",
+    "cloud.db",
+    "cloud.db-shm",
+    "cloud.db-wal",
+    "credentials.json",
+    "hosts",
+    "images",
+    "journal.jsonl",
+    "log",
+    "ssh",
+    "terraform",
+    "up.lock",
+    "work",
+)
+
+
 def purge(site: Site, keep_cache: bool) -> None:
-    """Remove everything of a site from this machine: hosts, packets, files; the cache unless told to keep it."""
+    """Remove everything of a site from this machine: hosts, packets, files; the cache unless told to keep it.
+
+    Only what haechi made is touched: a home that holds other things as well keeps them.
+    """
     with _lock(site):
         Dataplane(site).destroy()
-    shutil.rmtree(site.home, ignore_errors=True)
-    shutil.rmtree(site.run, ignore_errors=True)
-    if not keep_cache:
-        shutil.rmtree(site.cache, ignore_errors=True)
+        for name in OWN:
+            _remove(site.home / name)
+        _remove(site.run)
+    if site.home.is_dir() and not any(site.home.iterdir()):
+        site.home.rmdir()
+    if not keep_cache and site.cache.is_dir():
+        for path in site.cache.glob("base-*"):
+            _remove(path)
+        if not any(site.cache.iterdir()):
+            site.cache.rmdir()
+
+
+def _remove(path: Path) -> None:
+    """A file, a link or a whole directory; nothing happens when there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def serve_cloud(target: Target) -> None:

@@ -104,10 +104,13 @@ def credentials_path(site: Site) -> Path:
 def read_target(name: str = "", environ: Mapping[str, str] | None = None) -> Target:
     """The target of this command: `name`, else HAECHI_TARGET, else local. Raises SettingsError."""
     env = dict(os.environ if environ is None else environ)
-    name = name or env.get("HAECHI_TARGET", "local")
+    name = name or env.get("HAECHI_TARGET") or "local"
     if name not in TARGETS:
         raise SettingsError(f"There is no target {name!r}.\nUse --target local or --target alibaba.")
-    site = read_site(env)
+    try:
+        site = read_site(env)
+    except ValueError as error:
+        raise SettingsError(f"{error}.\nUnset it, or set it right.") from None
     if name == "alibaba":
         region = env.get("ALIBABA_CLOUD_REGION") or env.get("ALICLOUD_REGION") or REGION
         return Target(name, site, region)

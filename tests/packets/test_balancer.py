@@ -54,7 +54,9 @@ def curl(lab: Lab, pems: dict[str, str], *more: str, port: int = 443, path: str 
 
 
 def test_requests_are_shared_by_weight(lab: Lab) -> None:
-    lab.apply(web(*on("a", "b", "c", a=60, b=20, c=0)), tcp(*on("a", "b", port=9000, a=0)), web(*on("a", "b", a=99, b=1), port=81, scheduler="rr"))
+    lab.apply(
+        web(*on("a", "b", "c", a=60, b=20, c=0)), tcp(*on("a", "b", port=9000, a=0)), web(*on("a", "b", a=99, b=1), port=81, scheduler="rr")
+    )
     assert Counter(lab.who(40)) == {"a": 30, "b": 10}
     assert {lab.named() for _ in range(10)} == {"b"}
     assert Counter(lab.who(10, port=81)) == {"a": 5, "b": 5}, "round robin knows no weights but 0"
@@ -65,7 +67,11 @@ def test_requests_are_shared_by_weight(lab: Lab) -> None:
 
 
 def test_backends_see_the_balancer_and_its_headers_tell_of_the_client(lab: Lab) -> None:
-    lab.apply(web(*on("a"), headers=("X-Forwarded-For", "X-Forwarded-Proto", "SLB-IP", "SLB-ID")), tcp(*on("b", port=9000)), web(*on("a"), port=81, headers=()))
+    lab.apply(
+        web(*on("a"), headers=("X-Forwarded-For", "X-Forwarded-Proto", "SLB-IP", "SLB-ID")),
+        tcp(*on("b", port=9000)),
+        web(*on("a"), port=81, headers=()),
+    )
     client = lab.clients[3]
     reply = lab.get("/x?y=%20z", source=client, headers={"SLB-ID": "forged"})
     assert reply.seen["peer"] == SOURCE
@@ -121,7 +127,12 @@ def test_what_a_check_asks_and_takes_for_good(lab: Lab) -> None:
     fails = replace(HEALTH, codes=("http_3xx", "http_4xx"))
     elsewhere = replace(HEALTH, port=9999)
     other = replace(TCP_HEALTH, port=9000)
-    lab.apply(web(*on("a"), health=asks), web(*on("b"), port=81, health=fails), web(*on("c"), port=82, health=elsewhere), web(*on("c"), port=83, health=other))
+    lab.apply(
+        web(*on("a"), health=asks),
+        web(*on("b"), port=81, health=fails),
+        web(*on("c"), port=82, health=elsewhere),
+        web(*on("c"), port=83, health=other),
+    )
     until(lambda: lab.balancers.health("lb-1")["http", 81, "b", 8080] == "abnormal")
     until(lambda: lab.balancers.health("lb-1")["http", 82, "c", 8080] == "abnormal")
     health = lab.balancers.health("lb-1")
@@ -193,7 +204,9 @@ def test_clients_stick_by_a_cookie_of_the_server(lab: Lab) -> None:
 
 def test_clients_stick_by_their_address(lab: Lab) -> None:
     hashed = web(*on("a", "b", "c"), scheduler="sch")
-    lab.apply(hashed, tcp(*on("a", "b", "c", port=9000), scheduler="tch"), tcp(*on("a", "b", "c", port=9000), port=8001, persistence_seconds=60))
+    lab.apply(
+        hashed, tcp(*on("a", "b", "c", port=9000), scheduler="tch"), tcp(*on("a", "b", "c", port=9000), port=8001, persistence_seconds=60)
+    )
     before = {client: lab.who(3, source=client) for client in lab.clients}
     assert all(len(set(names)) == 1 for names in before.values())
     assert {names[0] for names in before.values()} == {"a", "b", "c"}
@@ -293,7 +306,9 @@ def test_compression(lab: Lab) -> None:
 
 
 def test_https(lab: Lab, pems: dict[str, str]) -> None:
-    secure = replace(web(*on("a"), port=443, certificate=pems["server"]), protocol="https", headers=("X-Forwarded-For", "X-Forwarded-Proto"))
+    secure = replace(
+        web(*on("a"), port=443, certificate=pems["server"]), protocol="https", headers=("X-Forwarded-For", "X-Forwarded-Proto")
+    )
     lab.apply(secure, replace(secure, port=444, http2=False))
     done = curl(lab, pems, "-H", "X-Forwarded-For: 1.2.3.4")
     body, _, end = done.stdout.rpartition("\n")
@@ -306,10 +321,18 @@ def test_https(lab: Lab, pems: dict[str, str]) -> None:
     folder = lab.site.run / "balancers" / "lb-1"
     assert all(path.stat().st_mode & 0o77 == 0 for path in (folder, *folder.glob("*.pem"), *folder.glob("*.cfg")))
     old, both = "tls_cipher_policy_1_0", "tls_cipher_policy_1_2_strict_with_1_3"
-    lab.apply(replace(secure, tls_policy=old), replace(secure, port=444, tls_policy=both), replace(secure, port=445, tls_policy="tls_cipher_policy_1_2"))
+    lab.apply(
+        replace(secure, tls_policy=old),
+        replace(secure, port=444, tls_policy=both),
+        replace(secure, port=445, tls_policy="tls_cipher_policy_1_2"),
+    )
     first = ("--tlsv1.0", "--tls-max", "1.0", "--ciphers", "DEFAULT@SECLEVEL=0")
     newest = ("--tlsv1.3",)
-    works = {(port, n): curl(lab, pems, *how, port=port).returncode == 0 for port in (443, 444, 445) for n, how in ((1.0, first), (1.3, newest), (0, ()))}
+    works = {
+        (port, n): curl(lab, pems, *how, port=port).returncode == 0
+        for port in (443, 444, 445)
+        for n, how in ((1.0, first), (1.3, newest), (0, ()))
+    }
     assert works == {
         (443, 1.0): True, (443, 1.3): False, (443, 0): True,
         (444, 1.0): False, (444, 1.3): True, (444, 0): True,

@@ -96,7 +96,12 @@ def test_a_new_server_takes_over_what_runs(lab: Lab) -> None:
         again.apply(plan)
         assert lab.pid() == pid
         assert again.inspect(plan) == []
-        assert set(again.health("lb-1")) == {("http", 80, "a", 8080), ("http", 80, "b", 8080), ("udp", 5300, "a", 53), ("udp", 5300, "b", 53)}
+        assert set(again.health("lb-1")) == {
+            ("http", 80, "a", 8080),
+            ("http", 80, "b", 8080),
+            ("udp", 5300, "a", 53),
+            ("udp", 5300, "b", 53),
+        }
         one.settimeout(3)
         one.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert one.recv(10) == b"HTTP/1.1 2"

@@ -78,7 +78,9 @@ def test_a_dead_backend_is_left_alone_until_it_is_back(lab: Lab) -> None:
     assert took < 4
     assert state(lab, "b") == "normal"
     assert names(lab, 6) == "b" * 6
-    assert {port: lab.datagram(source_port=port)[0] for port in flows} == dict.fromkeys(flows, "b"), "flows to the dead move, the others stay"
+    assert {port: lab.datagram(source_port=port)[0] for port in flows} == dict.fromkeys(flows, "b"), (
+        "flows to the dead move, the others stay"
+    )
     assert lab.balancers.health("lb-1")["udp", 5301, "a", 53] == "unavailable"
     assert "-" in names(lab, 4, port=5301, wait=0.2), "what nobody checks is not taken out"
     lab.serve("a", 53, UdpServer)
@@ -125,7 +127,9 @@ def test_a_backend_dead_from_the_start(lab: Lab) -> None:
 
 def test_access_lists(lab: Lab) -> None:
     friend, foe = lab.clients[1], lab.clients[2]
-    lab.apply(udp(allow=(f"{friend}/32", "10.0.0.0/8", "10.1.0.0/16")), udp(port=5301, deny=(f"{foe}/32", f"{foe}/31")), udp(port=5302, allow=()))
+    lab.apply(
+        udp(allow=(f"{friend}/32", "10.0.0.0/8", "10.1.0.0/16")), udp(port=5301, deny=(f"{foe}/32", f"{foe}/31")), udp(port=5302, allow=())
+    )
     for port in (5300, 5301):
         assert names(lab, 1, port=port, source=friend) in "ab"
         assert lab.datagram(port, source=foe, wait=0.2) == ""

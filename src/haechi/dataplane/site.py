@@ -49,11 +49,18 @@ class Site:
 
 
 def read_site(environ: os._Environ[str] | dict[str, str] | None = None) -> Site:
-    """The site named by HAECHI_SITE (0 to 15), HAECHI_HOME and HAECHI_CACHE. Raises ValueError on a bad index."""
+    """The site named by HAECHI_SITE (0 to 15), HAECHI_HOME and HAECHI_CACHE; an empty variable counts as not set.
+
+    Raises ValueError on a bad index, and on a home that is not absolute or is a place of the system.
+    """
     env = os.environ if environ is None else environ
-    index = int(env.get("HAECHI_SITE", "0"))
+    index = int(env.get("HAECHI_SITE") or "0")
     if not 0 <= index < SITES:
         raise ValueError(f"HAECHI_SITE must be 0 to {SITES - 1}, not {index}")
     suffix = f"-{index}" if index else ""
-    home = Path(env.get("HAECHI_HOME", f"/var/lib/haechi{suffix}"))
-    return Site(index, home, Path(f"/run/haechi{suffix}"), Path(env.get("HAECHI_CACHE", "/var/cache/haechi")))
+    home = Path(env.get("HAECHI_HOME") or f"/var/lib/haechi{suffix}")
+    cache = Path(env.get("HAECHI_CACHE") or "/var/cache/haechi")
+    for name, path in (("HAECHI_HOME", home), ("HAECHI_CACHE", cache)):
+        if not path.is_absolute() or len(path.parts) < 3:
+            raise ValueError(f"{name} must be an absolute path below a directory, not {str(path)!r}")
+    return Site(index, home, Path(f"/run/haechi{suffix}"), cache)
