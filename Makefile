@@ -13,18 +13,18 @@ up: install
 down:
 	@$(BIN)/haechi down
 
-test: $(VENV)/.test
+test: install $(VENV)/.test
 	@for t in $(APT_TEST); do dpkg -s $$t >/dev/null 2>&1 || missing="$$missing $$t"; done; [ -z "$$missing" ] || { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null; }
 	@$(BIN)/haechi prepare
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: $(VENV)/.test
+lint: install $(VENV)/.test
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m haechi.docs --check
 
 docs: install
 	@$(BIN)/python -m haechi.docs
 
-bench: $(VENV)/.test
+bench: install $(VENV)/.test
 	@$(BIN)/pip install -q --disable-pip-version-check 'moto[server,ec2]' && $(BIN)/python -m tests.bench
 
 install: $(VENV)/.install
@@ -37,6 +37,6 @@ $(VENV)/.install: pyproject.toml requirements.lock
 	@$(BIN)/pip install -q --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-$(VENV)/.test: install
+$(VENV)/.test: $(VENV)/.install
 	@$(BIN)/pip install -q --disable-pip-version-check -e '.[test]'
 	@touch $@

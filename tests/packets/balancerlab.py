@@ -56,7 +56,8 @@ class Lab:
         self.address = str(self.site.public[20])
         self.clients = [self.site.outside, *(str(self.site.public[n]) for n in range(100, 140))]  # that may be bound to
         self.servers: dict[tuple[str, int], Server] = {}
-        kernel.ip(*(f"addr replace {address}/32 dev lo" for address in self.clients))
+        # nothing of the site's addresses leaves the machine, whatever is missing
+        kernel.ip(f"route replace unreachable {self.site.public}", *(f"addr replace {address}/32 dev lo" for address in self.clients))
         netns = self.site.netns(NETWORK)
         kernel.netns_add(netns, [("net/ipv4/ip_forward", "1")])
         for name, address in ADDRESSES.items():
@@ -90,7 +91,7 @@ class Lab:
             kernel.ip("link del eth0", netns=self.site.netns(name))
             kernel.netns_delete(self.site.netns(name))
         kernel.netns_delete(self.site.netns(NETWORK))
-        kernel.ip(*(f"addr del {address}/32 dev lo" for address in self.clients))
+        kernel.ip(f"route del unreachable {self.site.public}", *(f"addr del {address}/32 dev lo" for address in self.clients))
 
     def plan(self, *listeners: Listener, **more: Any) -> Plan:
         """A plan with one balancer, `lb-1`."""
@@ -158,8 +159,11 @@ class Lab:
                 return ""
 
     def pid(self) -> int:
-        """The running haproxy's first process."""
-        return int(json.loads((self.site.run / "balancers" / "lb-1" / "haproxy.json").read_text())["pid"])
+        """The running haproxy's first process; 0 when it has none."""
+        path = self.site.run / "balancers" / "lb-1" / "haproxy.json"
+        with contextlib.suppress(FileNotFoundError):
+            return int(json.loads(path.read_text())["pid"])
+        return 0
 
     def left(self) -> list[str]:
         """What of the balancers is on the machine: names with the site's prefix, groups, processes, files."""

@@ -128,7 +128,9 @@ def test_a_backend_dead_from_the_start(lab: Lab) -> None:
 def test_access_lists(lab: Lab) -> None:
     friend, foe = lab.clients[1], lab.clients[2]
     lab.apply(
-        udp(allow=(f"{friend}/32", "10.0.0.0/8", "10.1.0.0/16")), udp(port=5301, deny=(f"{foe}/32", f"{foe}/31")), udp(port=5302, allow=())
+        udp(allow=(f"{friend}/32", "10.0.0.0/8", "10.1.0.0/16")),
+        udp(port=5301, deny=(f"{foe}/32", "10.0.0.0/8", "10.1.0.0/16")),
+        udp(port=5302, allow=()),
     )
     for port in (5300, 5301):
         assert names(lab, 1, port=port, source=friend) in "ab"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 
 from haechi.cloud.metadata import Metadata
 from haechi.cloud.runtime import Runtime
@@ -23,15 +24,15 @@ class LinkLocal:
     def __init__(self, site: Site, loop: asyncio.AbstractEventLoop) -> None:
         self._site = site
         self._loop = loop
-        self._wanted: frozenset[str] = frozenset()
-        self._open: set[str] = set()
+        self._wanted: Mapping[str, int] = {}
+        self._open: dict[str, int] = {}
         self._changed = asyncio.Event()
 
-    def follow(self, networks: set[str]) -> None:
-        """These networks exist now. May be called from any thread."""
+    def follow(self, networks: Mapping[str, int]) -> None:
+        """These networks exist now, each with the number of its namespace. May be called from any thread."""
 
         def note() -> None:
-            self._wanted = frozenset(networks)
+            self._wanted = networks
             self._changed.set()
 
         self._loop.call_soon_threadsafe(note)
@@ -44,22 +45,24 @@ class LinkLocal:
             while True:
                 await self._changed.wait()
                 self._changed.clear()
-                for id in self._open - self._wanted:
-                    metadata.forget(id)
-                    await resolver.forget(id)
-                self._open &= self._wanted
-                for id in sorted(self._wanted - self._open):
-                    await self._listen(id, metadata, resolver)
+                for id, inode in list(self._open.items()):
+                    if self._wanted.get(id) != inode:  # gone, or made anew: sockets would stay in the dead one
+                        metadata.forget(id)
+                        await resolver.forget(id)
+                        del self._open[id]
+                for id, inode in sorted(self._wanted.items()):
+                    if id not in self._open:
+                        await self._listen(id, inode, metadata, resolver)
         finally:
             metadata.close()
             await resolver.close()
 
-    async def _listen(self, id: str, metadata: Metadata, resolver: Resolver) -> None:
+    async def _listen(self, id: str, inode: int, metadata: Metadata, resolver: Resolver) -> None:
         try:
             metadata.serve(id, open_socket(self._site, id, METADATA, 80, "tcp"))
             sockets = [open_socket(self._site, id, address, 53, kind) for address in RESOLVERS for kind in ("udp", "tcp")]
             await resolver.serve(id, sockets)
-            self._open.add(id)
+            self._open[id] = inode
         except OSError as error:  # the network went away again, or is not whole: doctor tells
             log.warning("no link-local services in %s: %s", id, error)
             self._loop.call_later(AGAIN_SECONDS, self._changed.set)

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from haechi.dataplane import flows, forward, kernel, links, ruleset
+from haechi.dataplane.forward import Key
 from haechi.dataplane.haproxy import name_of, proxied, server_name
 from haechi.dataplane.links import Links
 from haechi.dataplane.plan import Balancer, Fault, Plan
@@ -50,6 +51,7 @@ class Balancers:
         self._home = site.run / "balancers"
         self._applied: dict[str, Applied] = {}
         self._shown: dict[str, Balancer] = {}  # what `health` speaks of: the last that was applied as a whole
+        self._down: dict[str, frozenset[Key]] = {}  # udp backends that the forwarding leaves out by now
         self._proxies: dict[str, Proxy] = {}
         self._pauses: dict[str, tuple[float, float]] = {}  # of revival: not before, seconds of the last pause
         self._prober = Prober(site.netns, self._turned)
@@ -82,7 +84,7 @@ class Balancers:
         balancer = self._shown.get(id)
         if balancer is None:
             return {}
-        down = self._prober.down(id)
+        down = self._down.get(id, frozenset())
         servers = self._proxy(id).servers() if proxied(balancer) else {}
         result: Health = {}
         for listener in balancer.listeners:
@@ -172,13 +174,15 @@ class Balancers:
         if rules != known:
             whole = ruleset.render_whole(rules)
             kernel.nft(whole if rules.chains else f"table {rules.name}\ndelete table {rules.name}\n", netns)
-            if rules.chains or known is None or known.chains:
-                flows.cut(netns, forward.stale(balancer, down))
+        if rules.chains or known is None or known.chains:  # also for the same rules: a backend of weight 0 is in none and may have gone
+            flows.cut(netns, forward.stale(balancer, down))
+        self._down[balancer.id] = down
         return rules
 
     def _remove(self, id: str) -> None:
         self._applied.pop(id, None)
         self._shown.pop(id, None)
+        self._down.pop(id, None)
         self._pauses.pop(id, None)
         self._prober.forget(id)
         self._proxy(id).stop()

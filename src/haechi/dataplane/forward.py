@@ -52,7 +52,11 @@ def render(balancer: Balancer, down: Collection[Key]) -> Ruleset:
 
 
 def stale(balancer: Balancer, down: Collection[Key]) -> Callable[[Tracked], bool]:
-    """Tells of a tracked flow to the balancer whether its backend is dead or gone; weight 0 keeps what it has."""
+    """Tells of a tracked flow to the balancer whether its backend is dead or gone, or it came before there was a listener.
+
+    Weight 0 keeps what it has.
+    """
+    ports = {listener.port for listener in udp_listeners(balancer)}
     targets = {
         (listener.port, b.address, b.port)
         for listener in udp_listeners(balancer)
@@ -61,7 +65,9 @@ def stale(balancer: Balancer, down: Collection[Key]) -> Callable[[Tracked], bool
     }
 
     def forbidden(flow: Tracked) -> bool:
-        if flow.protocol != "udp" or not flow.destination_translated:
+        if flow.protocol != "udp" or flow.original.destination != balancer.address:
+            return False
+        if flow.original.port not in ports and not flow.destination_translated:
             return False
         return (flow.original.port, flow.reply.source, flow.reply.source_port) not in targets
 

@@ -39,7 +39,10 @@ class _Target:
         if self.probe is not None:
             self.probe.close()
             self.probe = None
-        self.count = max(self.count, 0) + 1 if good else min(self.count, 0) - 1
+        if not good and not self.count:  # never answered: not put to work first, to be found out later
+            self.count = -self.health.fall
+        else:
+            self.count = max(self.count, 0) + 1 if good else min(self.count, 0) - 1
 
 
 class Prober:
@@ -83,11 +86,15 @@ class Prober:
 
     def run(self, closing: threading.Event) -> None:
         """Probe until closed."""
+        untold: set[str] = set()
         while not closing.wait(TICK_SECONDS):
             for id in list(self._targets):
                 try:
                     if self._round(id):
+                        untold.add(id)
+                    if id in untold:
                         self._turned(id)
+                        untold.discard(id)
                 except (kernel.KernelError, OSError):  # the next round tries again; `inspect` tells what stays broken
                     log.exception("balancer %s", id)
         with self._lock:

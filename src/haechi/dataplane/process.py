@@ -15,7 +15,7 @@ from haechi.dataplane import kernel
 from haechi.dataplane.cgroup import parse_mounts
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
-LOG_LIMIT = 4 << 20  # bytes; a longer log starts anew at the next start
+LOG_LIMIT = 4 << 20  # bytes; a longer log starts anew at the next start or `trim`
 STOP_SECONDS = 5.0
 
 
@@ -48,6 +48,16 @@ class Process:
             return os.stat(f"/proc/{self.pid()}/ns/net").st_ino == os.stat(kernel.NETNS / self.netns).st_ino
         except OSError:  # one of them is gone
             return False
+
+    def catches(self, number: int) -> bool:
+        """Whether a signal sent now reaches a handler: one that comes while a program starts kills it or is dropped."""
+        try:
+            lines = Path(f"/proc/{self.pid()}/status").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        masks = dict(line.split(":\t") for line in lines if line.startswith("Sig"))
+        bit = 1 << (number - 1)
+        return bool(int(masks["SigCgt"], 16) & bit and not int(masks["SigBlk"], 16) & bit)
 
     def start(self) -> None:
         """Start it unless it runs."""
@@ -98,6 +108,13 @@ class Process:
             self._cgroup.parent.rmdir()
         self._record.unlink(missing_ok=True)
 
+    def trim(self) -> None:
+        """Empty the log if it has grown too long; the program, which appends, goes on at its start."""
+        log = self.directory / f"{self.name}.log"
+        with contextlib.suppress(FileNotFoundError):
+            if log.stat().st_size > LOG_LIMIT:
+                os.truncate(log, 0)
+
     def reap(self) -> None:
         """Take the exit status if this process is the parent; a zombie would count as running."""
         pid, start, boot = self._read()
@@ -122,13 +139,16 @@ class Process:
     def _kill(self) -> None:
         if not self._populated():
             return
+        members = [int(pid) for pid in (self._cgroup / "cgroup.procs").read_text().split()]
         (self._cgroup / "cgroup.kill").write_text("1")
         deadline = time.monotonic() + STOP_SECONDS
         while self._populated():
             if time.monotonic() > deadline:
                 raise kernel.KernelError(f"{self.name} does not die")
-            self.reap()
             time.sleep(0.005)
+        for pid in members:  # a zombie keeps the group, also one that the record does not know
+            with contextlib.suppress(ChildProcessError):  # not our child
+                os.waitpid(pid, os.WNOHANG)
 
 
 def _remove_group(path: Path) -> None:

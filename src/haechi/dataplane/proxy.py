@@ -77,8 +77,9 @@ class Proxy:
                 path.unlink()
 
     def alive(self) -> bool:
-        """Whether it runs; takes microseconds."""
+        """Whether it runs; takes microseconds. Keeps its log short, too."""
         self._process.reap()
+        self._process.trim()
         return bool(self._process.pid())
 
     def pid(self) -> int:
@@ -158,7 +159,8 @@ class Proxy:
     def _reload(self, config: Config) -> None:
         """Hand sockets and what is known of servers to a new worker; the old one ends when its connections do."""
         deadline = time.monotonic() + ASK_SECONDS
-        while not self._running_digest(ASK_SECONDS):  # a signal before it is up would kill it
+        # the master, which every reload starts anew, is ready some milliseconds after the worker that answers
+        while not (self._process.catches(signal.SIGUSR2) and self._running_digest(ASK_SECONDS)):
             if time.monotonic() > deadline:
                 self._start(config.digest)
                 return

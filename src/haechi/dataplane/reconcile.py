@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from haechi.dataplane import sysctls
+from haechi.dataplane import sysctls, wiring
 from haechi.dataplane.balancer import Balancers
 from haechi.dataplane.host import Hosts, sysctls_needed
 from haechi.dataplane.image import Images
@@ -28,7 +28,7 @@ STOP_SECONDS = 30.0
 class Dataplane:
     """Hosts, networks and balancers of one site. Thread-safe; failures raise KernelError with the kernel's words."""
 
-    def __init__(self, site: Site, on_networks: Callable[[set[str]], None] = lambda ids: None) -> None:
+    def __init__(self, site: Site, on_networks: Callable[[Mapping[str, int]], None] = lambda networks: None) -> None:
         self.site = site
         self.images = Images(site)
         self.hosts = Hosts(site, self.images)
@@ -48,7 +48,7 @@ class Dataplane:
                 if before and (before.cpus, before.memory_mib) != (host.cpus, host.memory_mib) and self.hosts.state(id) == "running":
                     self.hosts.resize(host)
             self._applied = plan
-        self._on_networks(set(plan.networks))
+        self._tell_networks(plan)
 
     def start_host(self, plan: Plan, id: str) -> None:
         """Boot a host and wait until it takes logins. Does nothing when it runs already."""
@@ -120,7 +120,7 @@ class Dataplane:
             self.networks.repair(plan)
             self.balancers.repair(plan)
             self._applied = plan
-        self._on_networks(set(plan.networks))
+        self._tell_networks(plan)
         states = self.hosts.states()
         for id in states:
             if id not in plan.hosts:
@@ -136,6 +136,10 @@ class Dataplane:
         with ThreadPoolExecutor(8) as pool:
             for future in [pool.submit(mend, h.id, h.running) for h in wrong]:
                 future.result()
+
+    def _tell_networks(self, plan: Plan) -> None:
+        inodes = {id: wiring.inode(self.site.netns(id)) for id in plan.networks}
+        self._on_networks({id: inode for id, inode in inodes.items() if inode})
 
     def open(self, plan: Plan) -> None:
         """At start: adopt what runs, mend everything but the power of hosts, and watch helper processes."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from haechi.dataplane import kernel
 
@@ -53,9 +54,7 @@ def read(path: str) -> str:
 def _ledger() -> Iterator[dict[str, Any]]:
     """The parameters held since boot, by path, written back (or removed when none is left) if the block succeeds or fails."""
     boot = BOOT.read_text().strip()
-    with LEDGER.open("a+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
+    with _locked() as file:
         text = file.read()
         stored = json.loads(text) if text else {}
         held: dict[str, Any] = stored["held"] if stored.get("boot") == boot else {}
@@ -65,3 +64,17 @@ def _ledger() -> Iterator[dict[str, Any]]:
             file.truncate(0)
             if held:
                 file.write(json.dumps({"boot": boot, "held": held}, indent=1))
+            else:
+                LEDGER.unlink()
+
+
+@contextmanager
+def _locked() -> Iterator[TextIO]:
+    """The file, held alone; opened again when the one before us removed it meanwhile."""
+    while True:
+        with LEDGER.open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if LEDGER.exists() and os.fstat(file.fileno()).st_ino == LEDGER.stat().st_ino:
+                file.seek(0)
+                yield file
+                return

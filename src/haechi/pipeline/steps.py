@@ -127,7 +127,8 @@ def provide_terraform(run: Run) -> str:
         raise Failure(f"HAECHI_PROVIDERS is {wanted!r}.", "Use auto, registry or local.")
     from_registry = wanted == "registry" or (wanted == "auto" and program.registry_answers())
     if from_registry or not run.target.local:
-        shutil.rmtree(run.target.terraformrc.parent, ignore_errors=True)
+        if run.target.local:  # the file that leads terraform to our own providers
+            shutil.rmtree(run.target.terraformrc.parent, ignore_errors=True)
         return f"{path}, providers from the registry"
     install(run.target.terraformrc.parent, sys.executable)
     return f"{path}, providers served by haechi (the registry is out of reach)"
@@ -181,6 +182,8 @@ def check_page(run: Run) -> str:
             problem = f"HTTP {page.status_code}" if page.status_code != 200 else "another page"
         except httpx.HTTPError as error:
             problem = str(error) or type(error).__name__
+        if run.target.local and ControlClient(run.target.control).health() is None:
+            raise Failure("The cloud server is gone, and with it the instances' name service.", "Run `haechi up` again; it carries on.")
         if problem != told:
             run.say(f"waiting for the page ({problem})")
             told = problem

@@ -5,5 +5,6 @@ from haechi.cloud.action import Product
 ecs = Product(
     "ecs",
     "2014-05-26",
-    absent="launch templates, auto provisioning, dedicated hosts, spot market, automatic snapshot policies, secondary interfaces, cloud assistant, IPv6",
+    absent="launch templates, auto provisioning, dedicated hosts, spot market, automatic snapshot policies, "
+    "secondary interfaces, cloud assistant, IPv6",
 )
