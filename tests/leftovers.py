@@ -23,7 +23,7 @@ def leftovers(site: int, home: Path) -> dict[str, list[str]]:
         "addresses": [a for a in lines("ip", "-o", "addr") if public in a],
         "tables": [t for t in lines("nft", "list", "tables") if prefix in t.split()],
         "mounts": [m for m in Path("/proc/mounts").read_text().splitlines() if str(home) in m or f"/{prefix}-" in m],
-        "cgroups": [str(p) for p in Path("/sys/fs/cgroup").glob(f"**/{prefix}")],
+        "cgroups": [str(p) for name in (prefix, f"{prefix}-*") for p in Path("/sys/fs/cgroup").glob(f"**/{name}")],
         "processes": [p.name for p in Path("/proc").iterdir() if p.name.isdigit() and _belongs(p, home)],
         "files": [str(p) for p in (home, Path(f"/run/haechi-{site}")) if p.exists()],
     }

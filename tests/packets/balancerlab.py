@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import os
 import select
 import socket
 import subprocess
@@ -51,6 +53,9 @@ class Lab:
     """Site 13 with network `net-a` and backends a, b and c, each with a web server (8080), a tcp (9000) and a udp one (53)."""
 
     def __init__(self, folder: Path) -> None:
+        # two runs of the tests at a time would share a site
+        self.turn = os.open(f"/run/lock/haechi-lab-{INDEX}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self.turn, fcntl.LOCK_EX)
         self.site = Site(INDEX, folder / "home", folder / "run", folder / "cache")
         self.balancers = Balancers(self.site)
         self.address = str(self.site.public[20])
@@ -92,6 +97,7 @@ class Lab:
             kernel.netns_delete(self.site.netns(name))
         kernel.netns_delete(self.site.netns(NETWORK))
         kernel.ip(f"route del unreachable {self.site.public}", *(f"addr del {address}/32 dev lo" for address in self.clients))
+        os.close(self.turn)
 
     def plan(self, *listeners: Listener, **more: Any) -> Plan:
         """A plan with one balancer, `lb-1`."""

@@ -148,7 +148,7 @@ class Process:
             time.sleep(0.005)
         for pid in members:  # a zombie keeps the group, also one that the record does not know
             with contextlib.suppress(ChildProcessError):  # not our child
-                os.waitpid(pid, os.WNOHANG)
+                os.waitpid(pid, 0)  # killed, but perhaps not yet to be waited for
 
 
 def _remove_group(path: Path) -> None:
