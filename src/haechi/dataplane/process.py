@@ -85,6 +85,8 @@ class Process:
         temporary = self._record.with_suffix(".tmp")
         temporary.write_text(json.dumps(record))
         temporary.replace(self._record)
+        while start_time(process.pid) and str(process.pid) not in (self._cgroup / "cgroup.procs").read_text().split():
+            time.sleep(0.001)  # until it is in the group, a stop would not see it
 
     def signal(self, number: int) -> None:
         """Send a signal; nothing happens when it does not run."""
