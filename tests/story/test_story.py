@@ -81,13 +81,13 @@ def test_a_second_up_changes_nothing(story: Story) -> None:
     assert managed(story) == states
 
 
-def test_the_tutorial_as_typed(story: Story) -> None:
+def test_the_tutorial_as_typed(story: Story, tmp_path: Path) -> None:
     """Every ```sh block of the tutorial runs, line by line, as a newcomer would type it."""
     commands = re.findall(r"```sh\n(.*?)```", (DOCS / "tutorial" / "first-hour.md").read_text(), re.S)
     typed = [line for block in commands for line in block.splitlines() if line and not line.startswith(("#", "make "))]
     assert len(typed) >= 8
     script = "set -euo pipefail\n" + "\n".join(typed)
-    done = subprocess.run(["bash", "-c", script], env=story.environment, capture_output=True, text=True, timeout=600, cwd=story.home)
+    done = subprocess.run(["bash", "-c", script], env=story.environment, capture_output=True, text=True, timeout=600, cwd=tmp_path)
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
 
 

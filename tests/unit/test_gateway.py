@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -51,25 +52,25 @@ def test_the_good_case(cloud: LocalCloud) -> None:
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        ({}, (400, "MissingAccessKeyId")),
-        ({"Action": "DescribeVpcs", "AccessKeyId": KEY}, (400, "IncompleteSignature")),
-        (signed(AccessKeyId="LTAInobody"), (404, "InvalidAccessKeyId.NotFound")),
-        (signed(secret="wrong"), (400, "SignatureDoesNotMatch")),
-        (signed(age=16 * 60), (400, "InvalidTimeStamp.Expired")),
-        (signed(age=-16 * 60), (400, "InvalidTimeStamp.Expired")),
-        (signed(Timestamp="x"), (400, "InvalidTimeStamp.Format")),
-        (signed(SignatureNonce=""), (400, "MissingParameter")),
-        (signed(action=""), (400, "MissingParameter")),
-        (signed(Version=""), (400, "MissingParameter")),
-        (signed(action="MakeCoffee"), (400, "InvalidAction.NotFound")),
-        (signed(Version="1999-01-01"), (400, "InvalidAction.NotFound")),
-        (signed(RegionId="mars-1"), (404, "InvalidRegionId.NotFound")),
-        (signed(PageSize="many"), (400, "InvalidParameter")),
-        (signed(**{"VpcName.1": "a"}), (400, "InvalidParameter")),
+        (dict, (400, "MissingAccessKeyId")),
+        (lambda: {"Action": "DescribeVpcs", "AccessKeyId": KEY}, (400, "IncompleteSignature")),
+        (lambda: signed(AccessKeyId="LTAInobody"), (404, "InvalidAccessKeyId.NotFound")),
+        (lambda: signed(secret="wrong"), (400, "SignatureDoesNotMatch")),
+        (lambda: signed(age=16 * 60), (400, "InvalidTimeStamp.Expired")),
+        (lambda: signed(age=-16 * 60), (400, "InvalidTimeStamp.Expired")),
+        (lambda: signed(Timestamp="x"), (400, "InvalidTimeStamp.Format")),
+        (lambda: signed(SignatureNonce=""), (400, "MissingParameter")),
+        (lambda: signed(action=""), (400, "MissingParameter")),
+        (lambda: signed(Version=""), (400, "MissingParameter")),
+        (lambda: signed(action="MakeCoffee"), (400, "InvalidAction.NotFound")),
+        (lambda: signed(Version="1999-01-01"), (400, "InvalidAction.NotFound")),
+        (lambda: signed(RegionId="mars-1"), (404, "InvalidRegionId.NotFound")),
+        (lambda: signed(PageSize="many"), (400, "InvalidParameter")),
+        (lambda: signed(**{"VpcName.1": "a"}), (400, "InvalidParameter")),
     ],
 )
-def test_refusals(cloud: LocalCloud, query: dict[str, str], expected: tuple[int, str]) -> None:
-    assert answer(cloud.send("POST", query)) == expected
+def test_refusals(cloud: LocalCloud, query: Callable[[], dict[str, str]], expected: tuple[int, str]) -> None:
+    assert answer(cloud.send("POST", query())) == expected
 
 
 def test_an_unserved_action_does_not_look_like_a_missing_object(cloud: LocalCloud) -> None:
