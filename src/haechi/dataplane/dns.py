@@ -70,13 +70,22 @@ class Resolver:
         await self._report({mirror for mirror in self._mirrors if _is_address(mirror)})
         served = self._networks[network_id] = _Served()
         loop = asyncio.get_running_loop()
-        for one in sockets:
-            if one.type == socket.SOCK_STREAM:
-                server = await asyncio.start_server(self._connected(network_id, served), sock=one, limit=LARGEST_QUERY)
-                served.closers.append(server.close)
-            else:
-                transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self, network_id, served), sock=one)
-                served.closers.append(transport.close)
+        waiting = list(sockets)
+        try:
+            while waiting:
+                one = waiting[0]
+                if one.type == socket.SOCK_STREAM:
+                    server = await asyncio.start_server(self._connected(network_id, served), sock=one, limit=LARGEST_QUERY)
+                    served.closers.append(server.close)
+                else:
+                    transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self, network_id, served), sock=one)
+                    served.closers.append(transport.close)
+                waiting.pop(0)
+        except BaseException:  # all of them or none
+            for one in waiting:
+                one.close()
+            await self.forget(network_id)
+            raise
 
     async def forget(self, network_id: str) -> None:
         """Stop serving a network and close its sockets."""
