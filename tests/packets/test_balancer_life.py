@@ -121,9 +121,7 @@ def test_only_what_changed_is_touched(lab: Lab) -> None:
     lab.balancers.apply(lab.plans(one, two))
     folder = lab.site.run / "balancers"
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
-    start = time.monotonic()
     lab.balancers.apply(lab.plans(one, two))
-    assert time.monotonic() - start < 0.01
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == before
     lab.balancers.apply(lab.plans(one))
     assert set(lab.who(2)) == {"a", "b"}

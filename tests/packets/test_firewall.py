@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,7 +12,7 @@ import pytest
 from haechi.dataplane import flows, kernel
 from haechi.dataplane.plan import Group, Plan, Public, Rule
 from haechi.dataplane.verdicts import Flow, Verdicts
-from tests.packets.netlab import Lab, host, network, plan, talks
+from tests.packets.netlab import Lab, host, plan, talks
 
 A, B, C = "10.0.1.11", "10.0.1.12", "10.0.2.11"
 EVERYONE = "0.0.0.0/0"
@@ -255,34 +254,14 @@ def test_the_kernel_and_the_evaluator_agree(lab: Lab) -> None:
     assert 15 < allowed < 70
 
 
-def test_thousands_of_flows_are_looked_through_quickly(lab: Lab) -> None:
+def test_thousands_of_flows_are_looked_through(lab: Lab) -> None:
     two = Group("two", (Rule("in", "udp", (1000, 7000), EVERYONE),), inner=False)
     lab.networks.apply(three(two))
     one = lab.socket("a", "udp", A, 0)
     for port in range(1000, 6000):
         one.sendto(b"x", (B, port))
     assert len(flows.read_flows(lab.site.netns("net1"))) >= 5000
-    times = []
     for last in (6999, 6998, 6997, 3499):
-        started = time.perf_counter()
         lab.networks.apply(three(replace(two, rules=(replace(two.rules[0], ports=(1000, last)),))))
-        times.append(time.perf_counter() - started)
     left = [flow for flow in flows.read_flows(lab.site.netns("net1")) if flow.original.source_port == one.getsockname()[1]]
     assert {flow.original.port for flow in left} == set(range(1000, 3500))
-    print("seconds with 5000 flows:", [round(one, 3) for one in times])
-    assert min(times) < 0.4
-
-
-def test_a_rule_change_is_quick(lab: Lab) -> None:
-    many = [host(f"h{n}", f"10.0.1.{n}", ("two", f"g{n % 20}")) for n in range(20, 120)]
-    groups = [Group(f"g{n}", tuple(accept(ports=(p, p)) for p in range(1000, 1020))) for n in range(20)]
-    before = plan(many, (*groups, Group("two", (accept(),))), networks=[network()])
-    lab.networks.apply(before)
-    times = []
-    for n in range(5):
-        after = replace(before, groups={**before.groups, "g3": Group("g3", (accept(ports=(5000 + n, 5000 + n)),))})
-        started = time.perf_counter()
-        lab.networks.apply(after)
-        times.append(time.perf_counter() - started)
-    print("seconds of a rule change among 100 ports:", [round(one, 3) for one in times])
-    assert sorted(times)[2] < 0.05, times

@@ -506,9 +506,6 @@ def test_ten_at_once_in_ranges_of_their_own(field: Field, make: Callable[..., pl
     owners = {Path(f"/proc/{field.groups.init(host.id)}").stat().st_uid for host in hosts}
     assert len(owners) == 10 and all(owner >= 0x40000000 and owner % 65536 == 0 for owner in owners)
     assert {field.ssh(host, "hostname") for host in hosts} == {host.hostname for host in hosts}
-    began = time.perf_counter()
-    field.hosts.states()
-    assert time.perf_counter() - began < 0.005
     with ThreadPoolExecutor(10) as pool:
         list(pool.map(lambda host: field.hosts.stop(host.id), hosts))
     assert set(field.hosts.states().values()) == {"stopped"}

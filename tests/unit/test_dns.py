@@ -198,7 +198,7 @@ def test_offline_is_said_at_once() -> None:
         for name in ("a.test", "b.test"):
             started = time.monotonic()
             assert (await bench.ask(name)).header.rcode == RCODE.SERVFAIL
-            assert time.monotonic() - started < 0.5
+            assert time.monotonic() - started < 1.4  # without waiting for the 2 s
         assert values(await bench.ask("db.internal")) == ["10.0.1.5"]
 
     run(body, upstreams=[])
@@ -212,10 +212,10 @@ def test_a_silent_upstream_costs_two_seconds_once() -> None:
         async def body(bench: Bench) -> None:
             started = time.monotonic()
             assert (await bench.ask("a.test")).header.rcode == RCODE.SERVFAIL
-            assert 1.5 < time.monotonic() - started < 3
+            assert 1.5 < time.monotonic() - started
             started = time.monotonic()
             assert (await bench.ask("b.test")).header.rcode == RCODE.SERVFAIL
-            assert time.monotonic() - started < 0.5
+            assert time.monotonic() - started < 1.4  # without waiting for the 2 s
 
         run(body, upstreams=[f"127.0.0.1:{silent.getsockname()[1]}"])
 

@@ -67,7 +67,7 @@ def test_children_of_a_killed_program_go_at_once(folder: Path) -> None:
     assert alive()
     start = time.monotonic()
     one.stop()
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 4  # it is not asked first, for 5 s
     assert not alive()
     one.start()
     assert one.pid()
