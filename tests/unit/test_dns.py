@@ -212,7 +212,7 @@ def test_a_silent_upstream_costs_two_seconds_once() -> None:
         async def body(bench: Bench) -> None:
             started = time.monotonic()
             assert (await bench.ask("a.test")).header.rcode == RCODE.SERVFAIL
-            assert 1.5 < time.monotonic() - started
+            assert time.monotonic() - started > 1.5
             started = time.monotonic()
             assert (await bench.ask("b.test")).header.rcode == RCODE.SERVFAIL
             assert time.monotonic() - started < 1.4  # without waiting for the 2 s
