@@ -15,7 +15,7 @@ down:
 
 test: install $(VENV)/.test
 	@for t in $(APT_TEST); do dpkg -s $$t >/dev/null 2>&1 || missing="$$missing $$t"; done; [ -z "$$missing" ] || { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null; }
-	@$(BIN)/haechi prepare
+	@HAECHI_SITE=15 $(BIN)/haechi prepare && HAECHI_SITE=15 $(BIN)/haechi down --purge >/dev/null  # fills the cache, leaves nothing else
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: install $(VENV)/.test
