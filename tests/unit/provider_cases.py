@@ -11,6 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.unit.provider_bench import Terraform, changes_of
+
 Values = Mapping[str, Any]
 IMAGE = "debian_12_5_x64_20G_alibase_20240325.vhd"
 
@@ -520,3 +522,21 @@ HTTPS_LIFE = Life(
 )
 
 LIVES = [NETWORK_LIFE, INSTANCE_LIFE, EIP_LIFE, SLB_LIFE, RAM_LIFE, IMAGE_LIFE, HTTPS_LIFE]
+
+
+def live(life: Life, terraform: Terraform) -> None:
+    """Apply, empty plan, change, empty plan, import, destroy: the plans and the state are asserted at each turn."""
+    terraform.write(life.first)
+    terraform.init()
+    terraform.apply()
+    terraform.plan_is_empty()
+    terraform.write(life.second)
+    assert changes_of(terraform) == life.changes
+    terraform.apply()
+    terraform.plan_is_empty()
+    state = terraform.state()
+    for address, import_id in life.imports.items():
+        terraform.reimport(address, import_id(state[address]))
+    assert changes_of(terraform) == dict.fromkeys(life.unread, "update")
+    terraform.destroy()
+    assert terraform.state() == {}

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.localcloud import LocalCloud
-from tests.unit.provider_bench import Terraform, changes_of, open_door, provider_block
-from tests.unit.provider_cases import LIVES, Life
+from tests.unit.provider_bench import Terraform, open_door, provider_block
+from tests.unit.provider_cases import LIVES, Life, live
 
 
 @pytest.fixture
@@ -25,18 +25,5 @@ def terraform(cloud: LocalCloud, tmp_path: Path) -> Iterator[Terraform]:
 
 @pytest.mark.parametrize("life", LIVES, ids=lambda life: life.name)
 def test_life(life: Life, terraform: Terraform, cloud: LocalCloud) -> None:
-    terraform.write(life.first)
-    terraform.init()
-    terraform.apply()
-    terraform.plan_is_empty()
-    terraform.write(life.second)
-    assert changes_of(terraform) == life.changes
-    terraform.apply()
-    terraform.plan_is_empty()
-    state = terraform.state()
-    for address, import_id in life.imports.items():
-        terraform.reimport(address, import_id(state[address]))
-    assert changes_of(terraform) == dict.fromkeys(life.unread, "update")
-    terraform.destroy()
-    assert terraform.state() == {}
+    live(life, terraform)
     assert not cloud.dataplane.plan.hosts and not cloud.dataplane.plan.networks

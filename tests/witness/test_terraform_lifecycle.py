@@ -14,7 +14,7 @@ import pytest
 
 from haechi.clients.aliyun import Aliyun
 from tests.unit.provider_bench import Terraform, changes_of
-from tests.unit.provider_cases import IMAGE, LIVES, Life
+from tests.unit.provider_cases import IMAGE, LIVES, Life, live
 from tests.witness.conftest import Server
 
 # No keys, no endpoints: what `haechi env` sets has to be enough.
@@ -65,20 +65,7 @@ def left_over(server: Server) -> dict[str, Any]:
 @pytest.mark.parametrize("life", LIVES, ids=lambda life: life.name)
 def test_life(life: Life, terraform: Terraform, server: Server) -> None:
     before = left_over(server)
-    terraform.write(life.first)
-    terraform.init()
-    terraform.apply()
-    terraform.plan_is_empty()
-    terraform.write(life.second)
-    assert changes_of(terraform) == life.changes
-    terraform.apply()
-    terraform.plan_is_empty()
-    state = terraform.state()
-    for address, import_id in life.imports.items():
-        terraform.reimport(address, import_id(state[address]))
-    assert changes_of(terraform) == dict.fromkeys(life.unread, "update")
-    terraform.destroy()
-    assert terraform.state() == {}
+    live(life, terraform)
     assert left_over(server) == before
     server.haechi("doctor")
 
