@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import statistics
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from urllib.parse import urlencode
 
 from haechi.cloud import acs
 from tests.bench.bench import Bench
+from tests.bench.load import get, load
 
 REQUESTS = 3000
 CONNECTIONS = 8
@@ -27,7 +27,7 @@ def describe_rates(bench: Bench) -> dict[str, object]:
         client.call("ecs", "2014-05-26", "CreateInstance", where)
     keys = bench.keys()
     requests = [_signed(bench.port, keys["access_key_id"], keys["access_key_secret"]) for _ in range(REQUESTS)]
-    ours, p99 = asyncio.run(_load(bench.port, requests))
+    ours, p99 = asyncio.run(load(bench.port, [get(request) for request in requests], CONNECTIONS))
     theirs, their_p99 = _moto()
     return {
         "signed DescribeInstances per s (100 stored, all returned)": ours,
@@ -69,38 +69,11 @@ def _moto() -> tuple[float, float]:
         run = request(f"Action=RunInstances&Version=2016-11-15&ImageId=ami-12c6146b&MinCount={INSTANCES}&MaxCount={INSTANCES}")
         for _ in range(200):
             try:
-                asyncio.run(_load(port, [run], 1))
+                asyncio.run(load(port, [get(run)], 1))
                 break
             except OSError:
                 time.sleep(0.1)
-        return asyncio.run(_load(port, [request("Action=DescribeInstances&Version=2016-11-15")] * (REQUESTS // 30)))
+        return asyncio.run(load(port, [get(request("Action=DescribeInstances&Version=2016-11-15"))] * (REQUESTS // 30), CONNECTIONS))
     finally:
         server.terminate()
         server.wait()
-
-
-async def _load(port: int, requests: list[bytes], connections: int = CONNECTIONS) -> tuple[float, float]:
-    """(requests per second, p99 in ms) over a few connections; a failed answer raises."""
-    queue = list(requests)
-    times: list[float] = []
-
-    async def work() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        while queue:
-            started = time.perf_counter()
-            writer.write(queue.pop())
-            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-            if " 200 " not in head.split("\r\n")[0]:
-                raise RuntimeError(head)
-            await reader.readexactly(int(head.split("content-length:")[1].split("\r\n")[0]))
-            times.append(time.perf_counter() - started)
-            if "connection: close" in head:
-                writer.close()
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.close()
-
-    started = time.perf_counter()
-    await asyncio.gather(*(work() for _ in range(connections)))
-    seconds = time.perf_counter() - started
-    p99 = statistics.quantiles(times, n=100)[98] if len(times) > 1 else times[0]
-    return round(len(requests) / seconds, 0), round(p99 * 1000, 1)
