@@ -1,6 +1,7 @@
 """The composition root: builds a server from its parts and runs it. Nothing is decided here.
 
 haechi serve cloud      the local Alibaba Cloud, until SIGTERM; hosts and packets stay when it ends
+haechi serve vault      Vault's HTTP API, with a configuration file of Vault's
 """
 
 from __future__ import annotations
@@ -63,9 +64,11 @@ OWN = (  # everything haechi ever writes into a site's home
     "images",
     "journal.jsonl",
     "log",
+    "mirror",
     "ssh",
     "terraform",
     "up.lock",
+    "vault",
     "work",
 )
 
@@ -105,6 +108,13 @@ def serve_cloud(target: Target) -> None:
     _log_to(site.home / "log" / "cloud.log")
     with _lock(site):
         uvloop.run(_cloud(target))
+
+
+def serve_vault(paths: list[str]) -> int:
+    """Run Vault with these configuration files until SIGTERM or SIGINT; the exit code."""
+    from haechi.vault.server import run  # the cloud server needs nothing of it
+
+    return run(paths)
 
 
 async def _cloud(target: Target) -> None:

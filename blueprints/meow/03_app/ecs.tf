@@ -1,5 +1,18 @@
 locals {
   tags = { blueprint = "${var.name}/03_app" }
+
+  otp_login = var.vault_addr == "" ? "" : templatefile("${path.module}/files/otp_login.sh.tftpl", {
+    vault_addr = var.vault_addr
+    url        = var.ssh_helper_url
+    sha256     = var.ssh_helper_sha256
+    mount      = var.ssh_otp_mount
+    role       = var.ssh_otp_role
+    user       = var.ssh_otp_user
+  })
+  deploy_app = templatefile("${path.module}/files/deploy_app.sh.tftpl", {
+    prefix = var.name
+    cat    = file("${path.module}/files/cat.svg")
+  })
 }
 
 data "alicloud_images" "app" {
@@ -34,9 +47,20 @@ resource "alicloud_instance" "app" {
   internet_charge_type       = "PayByTraffic"
   internet_max_bandwidth_out = 100
   key_name                   = var.public_key == "" ? null : alicloud_ecs_key_pair.operator[0].key_pair_name
-  user_data = templatefile("${path.module}/files/deploy_app.sh.tftpl", {
-    prefix = var.name
-    cat    = file("${path.module}/files/cat.svg")
-  })
-  tags = local.tags
+  user_data                  = "#!/bin/bash\n${local.otp_login}${local.deploy_app}"
+  tags                       = local.tags
+
+  lifecycle {
+    ignore_changes       = [user_data] # it runs once: a change later would only restart the instance
+    replace_triggered_by = [terraform_data.otp_login]
+    precondition {
+      condition     = var.vault_addr == "" || (var.ssh_helper_url != "" && var.ssh_helper_sha256 != "")
+      error_message = "One-time passwords (vault_addr) need ssh_helper_url and ssh_helper_sha256; `haechi up` gives them."
+    }
+  }
+}
+
+# Hosts keep for life whom they ask about one-time passwords, so another Vault means other hosts.
+resource "terraform_data" "otp_login" {
+  input = [var.vault_addr, var.ssh_otp_mount, var.ssh_otp_role, var.ssh_otp_user]
 }

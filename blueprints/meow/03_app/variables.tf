@@ -43,3 +43,63 @@ variable "public_key" {
   type        = string
   default     = ""
 }
+
+variable "vault_addr" {
+  description = "Vault that checks one-time passwords, like http://203.0.113.7:8200; empty: no one-time passwords on these hosts."
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(https?://[0-9A-Za-z.:_-]+/?)?$", var.vault_addr))
+    error_message = "vault_addr must be an http:// or https:// address without a path, or empty."
+  }
+}
+
+variable "ssh_helper_url" {
+  description = "Where hosts fetch vault-ssh-helper from, haechi's or HashiCorp's (the program itself, or a .zip of it); needed with vault_addr."
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(https?://[!-&(-~]+)?$", var.ssh_helper_url))
+    error_message = "ssh_helper_url must be an http:// or https:// address, or empty."
+  }
+}
+
+variable "ssh_helper_sha256" {
+  description = "SHA-256 of what ssh_helper_url names, 64 hexadecimal digits; needed with vault_addr."
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^([0-9a-f]{64})?$", var.ssh_helper_sha256))
+    error_message = "ssh_helper_sha256 must be 64 hexadecimal digits, or empty."
+  }
+}
+
+variable "ssh_otp_mount" {
+  description = "Where Vault's ssh engine is mounted."
+  type        = string
+  default     = "ssh-otp"
+  validation {
+    condition     = can(regex("^[0-9A-Za-z/_-]+$", var.ssh_otp_mount))
+    error_message = "ssh_otp_mount must be a path in Vault."
+  }
+}
+
+variable "ssh_otp_role" {
+  description = "The only role whose passwords open these hosts."
+  type        = string
+  default     = "otp_key_role"
+  validation {
+    condition     = can(regex("^[0-9A-Za-z_.-]+$", var.ssh_otp_role))
+    error_message = "ssh_otp_role must be the name of a role."
+  }
+}
+
+variable "ssh_otp_user" {
+  description = "The account that one-time passwords are for; made with unlimited sudo and no password of its own."
+  type        = string
+  default     = "test"
+  validation {
+    condition     = can(regex("^[a-z_][a-z0-9_-]{0,31}$", var.ssh_otp_user))
+    error_message = "ssh_otp_user must be the name of a Linux account."
+  }
+}

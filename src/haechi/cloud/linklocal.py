@@ -1,4 +1,7 @@
-"""What instances find at link-local addresses in every VPC: metadata at 100.100.100.200, resolvers at 100.100.2.136 and .138."""
+"""What instances find at link-local addresses in every VPC.
+
+Metadata at 100.100.100.200, resolvers at 100.100.2.136 and .138, a package mirror at 100.100.2.148 (mirrors.cloud.aliyuncs.com).
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,28 @@ import logging
 from collections.abc import Mapping
 
 from haechi.cloud.metadata import Metadata
+from haechi.cloud.mirror import Mirror
 from haechi.cloud.runtime import Runtime
-from haechi.dataplane.dns import Resolver, read_mirrors, read_upstreams
+from haechi.dataplane.dns import Answer, Reply, Resolver, read_mirrors, read_upstreams
 from haechi.dataplane.network import Networks, open_socket
 from haechi.dataplane.site import Site
 
 log = logging.getLogger("haechi.linklocal")
 METADATA = "100.100.100.200"
 RESOLVERS = ("100.100.2.136", "100.100.2.138")
+MIRROR, MIRROR_NAME = "100.100.2.148", "mirrors.cloud.aliyuncs.com"
 AGAIN_SECONDS = 2.0
 
 
+def own_names(network: str, name: str, kind: str) -> Reply | None:
+    """What the resolvers answer themselves, the same in every VPC: where the package mirror is."""
+    if name != MIRROR_NAME:
+        return None
+    return Reply((Answer("A", MIRROR),) if kind in ("A", "ANY") else ())
+
+
 class LinkLocal:
-    """Keeps a metadata server and a resolver listening in every VPC that exists."""
+    """Keeps a metadata server, a resolver and a package mirror listening in every VPC that exists."""
 
     def __init__(self, site: Site, loop: asyncio.AbstractEventLoop) -> None:
         self._site = site
@@ -39,8 +51,8 @@ class LinkLocal:
 
     async def serve(self, runtime: Runtime, networks: Networks) -> None:
         """Start and stop listening as networks come and go, until cancelled."""
-        metadata = Metadata(runtime)
-        resolver = Resolver(read_upstreams(), lambda network, name, kind: None, read_mirrors(), networks.allow_mirror)
+        metadata, mirror = Metadata(runtime), Mirror(self._site.home / "mirror")
+        resolver = Resolver(read_upstreams(), own_names, read_mirrors(), networks.allow_mirror)
         try:
             while True:
                 await self._changed.wait()
@@ -48,16 +60,18 @@ class LinkLocal:
                 for id, inode in list(self._open.items()):
                     if self._wanted.get(id) != inode:  # gone, or made anew: sockets would stay in the dead one
                         metadata.forget(id)
+                        mirror.forget(id)
                         await resolver.forget(id)
                         del self._open[id]
                 for id, inode in sorted(self._wanted.items()):
                     if id not in self._open:
-                        await self._listen(id, inode, metadata, resolver)
+                        await self._listen(id, inode, metadata, mirror, resolver)
         finally:
             metadata.close()
+            mirror.close()
             await resolver.close()
 
-    async def _listen(self, id: str, inode: int, metadata: Metadata, resolver: Resolver) -> None:
+    async def _listen(self, id: str, inode: int, metadata: Metadata, mirror: Mirror, resolver: Resolver) -> None:
         try:
             metadata.serve(id, open_socket(self._site, id, METADATA, 80, "tcp"))
             sockets = [open_socket(self._site, id, address, 53, kind) for address in RESOLVERS for kind in ("udp", "tcp")]
@@ -66,3 +80,8 @@ class LinkLocal:
         except OSError as error:  # the network went away again, or is not whole: doctor tells
             log.warning("no link-local services in %s: %s", id, error)
             self._loop.call_later(AGAIN_SECONDS, self._changed.set)
+            return
+        try:
+            await mirror.serve(id, open_socket(self._site, id, MIRROR, 80, "tcp"))
+        except OSError as error:  # the network was made before there was a mirror: it lives without one
+            log.warning("no package mirror in %s: %s", id, error)

@@ -7,7 +7,7 @@ from haechi.cloud.products.vpc.cidrs import vpc_cidrs
 from haechi.cloud.store import View
 from haechi.dataplane.plan import Network, Public, Subnet
 
-SERVICES = ("100.100.100.200", "100.100.2.136", "100.100.2.138")  # metadata, and the two resolvers
+SERVICES = ("100.100.100.200", "100.100.2.136", "100.100.2.138", "100.100.2.148")  # metadata, two resolvers, the package mirror
 
 
 def render_networks(view: View) -> dict[str, Network]:
