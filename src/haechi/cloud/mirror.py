@@ -68,6 +68,8 @@ class Mirror:
             try:
                 await self._talk(reader, writer)
                 writer.close()
+                async with asyncio.timeout(PATIENCE):
+                    await writer.wait_closed()
             except (OSError, EOFError, asyncio.CancelledError):  # the client has gone, or sleeps; or `forget`: nobody waits for us
                 writer.transport.abort()
             finally:
