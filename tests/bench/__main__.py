@@ -14,6 +14,8 @@ from pathlib import Path
 from tests.bench.api import describe_rates
 from tests.bench.bench import Bench
 from tests.bench.hosts import banner_seconds, fifty_instances, rule_seconds
+from tests.bench.logins import login_seconds
+from tests.bench.vault import vault_figures
 
 
 def main() -> None:
@@ -26,6 +28,8 @@ def main() -> None:
             bench.run("prepare")
             figures["warm up s"] = bench.timed("up", "--json")
             figures["second up s"] = bench.timed("up", "--json")
+            figures |= login_seconds(bench)
+        figures |= vault_figures()
         with Bench(Path(place) / "api") as bench:
             bench.run("prepare")
             figures["server start to first answer s"] = bench.start_seconds()
