@@ -14,6 +14,9 @@ FORBIDDEN = {  # room: rooms it must not import
     "dataplane": {"cloud", "vault", "tfe", "pipeline", "clients", "provider", "console", "posture", "drill", "serve", "cli", "settings"},
     "cloud": {"vault", "tfe", "pipeline", "clients", "provider", "console", "posture", "drill", "serve", "cli", "settings"},
     "clients": {"cloud", "vault", "tfe", "dataplane", "pipeline", "provider", "serve", "cli"},
+    "vault": {"cloud", "tfe", "dataplane", "pipeline", "clients", "provider", "serve", "cli", "settings", "vaultcli", "sshhelper"},
+    "vaultcli": {"cloud", "tfe", "dataplane", "pipeline", "clients", "provider", "serve", "cli", "settings", "sshhelper"},
+    "sshhelper": {"cloud", "vault", "tfe", "dataplane", "pipeline", "clients", "provider", "serve", "cli", "settings", "vaultcli"},
     "pipeline": {"cloud", "vault", "tfe", "dataplane", "serve", "cli"},
     "provider": {"cloud", "vault", "tfe", "dataplane", "pipeline", "serve", "cli", "settings"},
 }
