@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 APT := iproute2 nftables conntrack haproxy mmdebstrap openssh-client openssl ca-certificates curl zstd
-APT_TEST := sshpass iputils-ping procps chromium
+APT_TEST := sshpass iputils-ping procps chromium packer
 
 .PHONY: up down test lint docs bench install
 

@@ -89,8 +89,11 @@ class GitHub:
         headers = {"Accept": "application/vnd.github+json", "User-Agent": "haechi-vault"}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise GitHubError(f"GET {url}: GitHub took too long")
         try:
-            with _opener(url).open(urllib.request.Request(url, headers=headers), timeout=CALL_SECONDS) as answer:
+            with _opener(url).open(urllib.request.Request(url, headers=headers), timeout=min(CALL_SECONDS, left)) as answer:
                 status, links, body = answer.status, answer.headers.get("Link") or "", self._read(answer, url)
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
@@ -115,9 +118,7 @@ class GitHub:
             if size > MOST_BYTES:
                 raise GitHubError(f"GET {url}: the answer is larger than {MOST_BYTES} bytes")
             if time.monotonic() > self.deadline:
-                break
-        if time.monotonic() > self.deadline:
-            raise GitHubError(f"GET {url}: the answer took too long")
+                raise GitHubError(f"GET {url}: GitHub took too long")
         return b"".join(parts)
 
     def _clean(self, text: str) -> str:

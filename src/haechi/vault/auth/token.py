@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Any
 
 from haechi.vault.auth.common import TOKEN_FIELDS, check_blocks, merge_token_params, parse_policies, render_token_params
@@ -12,7 +13,7 @@ from haechi.vault.errors import VaultError, invalid, not_found
 from haechi.vault.logical import Auth, Request, Response, Route, listing
 from haechi.vault.store import PrefixView
 from haechi.vault.system.base import CoreBackend
-from haechi.vault.tokens import Token
+from haechi.vault.tokens import ID, Token
 from haechi.vault.ttl import Limits, grant
 
 CREATE = {
@@ -59,7 +60,7 @@ class TokenMethod(CoreBackend):
     TYPE = "token"
     ROUTES = (
         Route("create", {"update": "create"}, CREATE),
-        Route("create-orphan", {"update": "create_orphan"}, CREATE, sudo=True),
+        Route("create-orphan", {"update": "create_orphan"}, CREATE),
         Route("create/{role_name}", {"update": "create_by_role"}, CREATE),
         Route("lookup-self", {"read": "look_up_self", "update": "look_up_self"}, NAMED),
         Route("lookup", {"update": "look_up", "read": "look_up"}, NAMED),
@@ -114,6 +115,8 @@ class TokenMethod(CoreBackend):
                 raise invalid("root or sudo privileges required to create orphan token")
         if "root" in policies and not parent.root:
             raise invalid("root tokens may not be created without parent token being root")
+        if "root" in policies and self._type(values, role) == "batch":
+            raise invalid("batch tokens cannot be root tokens")
         period = values.get("period", 0)
         if period and not sudo:
             raise invalid("root or sudo privileges required to create periodic token")
@@ -142,6 +145,8 @@ class TokenMethod(CoreBackend):
         )
         if role:
             _apply_role(token, role)
+        elif not orphan:
+            token.bound_cidrs = list(parent.bound_cidrs)
         if kind == "batch" and (token.period or token.num_uses or token.explicit_max_ttl or id):
             raise invalid("batch tokens cannot be periodic, have a use limit, an explicit max TTL or a chosen id")
         warnings += self._time(token, float(values.get("ttl") or values.get("lease") or 0))
@@ -265,7 +270,7 @@ class TokenMethod(CoreBackend):
             "explicit_max_ttl": int(token.explicit_max_ttl),
             "entity_id": "",
             "type": token.type,
-            "ttl": max(int(token.expires - now), 0) if token.expires else 0,
+            "ttl": max(round(token.expires - now), 0) if token.expires else 0,
         }
         if token.expires:
             data |= {"renewable": token.renewable, "issue_time": render_time(token.created)}
@@ -310,16 +315,17 @@ class TokenMethod(CoreBackend):
             )
             renewed = core.backend(mount).renew_login(PrefixView(request.transaction, mount.prefix), was)
             auth = await renewed if isinstance(renewed, Awaitable) else renewed
-            living = core.tokens.get(request.transaction, token.id, now)
-            if living is None:  # revoked while its login was asked about
-                raise VaultError(403, "bad token")
-            token = living
             limits = Limits(limits.default, limits.maximum, auth.ttl, auth.max_ttl, auth.period, token.explicit_max_ttl)
-        elif token.role:
+        stored = request.transaction.get(ID + token.id)
+        if stored is None:  # revoked since this request was let in
+            raise VaultError(403, "bad token")
+        token = Token(**stored)  # and others may have used it
+        if mount is self.mount and token.role:
             role = request.view.get(f"role/{token.role}")
             if role is None:
                 raise invalid(f'original token role "{token.role}" could not be found, not renewing')
             token.period = float(role["token_period"] or token.period)
+            limits = replace(limits, period=token.period)
         ttl, warnings = grant(limits, float(request.values.get("increment", 0)), token.created, now)
         token.expires, token.renewed = now + ttl, now
         core.tokens.save(request.transaction, token)
@@ -383,6 +389,8 @@ class TokenMethod(CoreBackend):
         tokens = render_token_params(role)
         for hidden in ("token_policies", "token_ttl", "token_max_ttl", "policies", "ttl", "max_ttl"):
             tokens.pop(hidden, None)
+        if tokens["token_type"] == "default":
+            tokens["token_type"] = "default-service"
         return Response({**tokens, **shown})
 
     def write_role(self, request: Request, role_name: str) -> None:
