@@ -73,14 +73,28 @@ def _progress(as_json: bool) -> Any:
 
 
 @app.command()
-def up(target: TargetName = "", as_json: Json = False) -> None:
+def up(
+    target: TargetName = "",
+    vault: Annotated[
+        str, typer.Option("--vault", envvar="HAECHI_VAULT_ADDR", help="Address of a Vault that exists already; VAULT_TOKEN sets it up.")
+    ] = "",
+    package: Annotated[str, typer.Option("--vault-package", help="Which Vault 01_vault installs: haechi or hashicorp.")] = "",
+    shares: Annotated[
+        str,
+        typer.Option("--vault-shares", help="File for a new Vault's unseal shares and root token; - shows them once."),
+    ] = "",
+    as_json: Json = False,
+) -> None:
     """Bring the whole story up, or carry on where it was cut off."""
+    from haechi.pipeline.run import VaultOptions
     from haechi.pipeline.up import up as run
 
-    result = run(read_target(target), _progress(as_json), lambda: read_target(target))
+    chosen = read_target(target)
+    result = run(chosen, _progress(as_json), lambda: read_target(target), VaultOptions(vault, package, shares))
     if as_json:
         _print(result)
     else:
+        print(f"Vault is at {result['vault']}")
         print(f"The cat is at {result['url']}   ({result['seconds']} s)")
 
 
@@ -121,7 +135,7 @@ def _purge(target: Target) -> dict[str, Any]:
 
 @app.command()
 def status(target: TargetName = "", as_json: Json = False) -> None:
-    """What is up: servers, instances, URLs."""
+    """What is up: servers, instances, Vault and its seal, URLs."""
     from haechi.pipeline.status import read_status
 
     result = read_status(read_target(target))
@@ -132,6 +146,8 @@ def status(target: TargetName = "", as_json: Json = False) -> None:
         print(f"{server['server']:8} {'ok' if server['ok'] else 'down'}   {server.get('address', '')}")
     for instance in result["instances"]:
         print(f"{instance['id']}  {instance['status']:9} {instance['name']:16} {instance['private_ip']:15} {instance['public_ip']}")
+    if result["vault"]:
+        print(f"{'vault':8} {result['vault']['state']}   {result['vault']['address']}")
     for name, url in result["urls"].items():
         print(f"{name:8} {url or '-'}")
 
@@ -190,7 +206,8 @@ def doctor(
 ) -> None:
     """Compare this machine with what the cloud promised; exit 2 when they differ."""
     from haechi.clients.control import ControlClient
-    from haechi.pipeline.steps import Run, start_server
+    from haechi.pipeline.run import Run
+    from haechi.pipeline.steps import start_server
     from haechi.pipeline.up import blueprint
 
     chosen = read_target(target)
@@ -241,16 +258,49 @@ def trace(
         print(f"{clock} {r['status']} {r['code'] or 'ok':28} {r['product']:10} {r['action']:36} {caller:12} {r['ms']:>8} ms{ignored}")
 
 
-@app.command()
-def serve(server: Annotated[str, typer.Argument(help="Which server: cloud.")] = "cloud", as_json: Json = False) -> None:
-    """Run a server in the foreground until SIGTERM."""
-    from haechi.serve import serve_cloud
+@app.command(add_help_option=False, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def vault(arguments: Annotated[list[str] | None, typer.Argument(metavar="COMMAND ...")] = None) -> None:
+    """The vault command, for this target's Vault unless VAULT_ADDR says otherwise: haechi vault status, haechi vault kv get ..."""
+    from haechi.vaultcli import main as run
 
-    if server != "cloud":
-        raise SettingsError(f"There is no server {server!r}.\nUse: haechi serve cloud.")
+    address = read_target().vault_addr
+    if address:
+        os.environ.setdefault("VAULT_ADDR", address)
+    raise typer.Exit(run(arguments or []))
+
+
+@app.command()
+def ssh(
+    host: Annotated[str, typer.Argument(help="[user@]instance, by name, id or address.")],
+    arguments: Annotated[list[str] | None, typer.Argument(help="After --: options of ssh, then a command.")] = None,
+    otp: Annotated[bool, typer.Option("--otp", help="Ask for the one-time password instead of getting one from Vault.")] = False,
+    target: TargetName = "",
+) -> None:
+    """Log in to an instance with OpenSSH and a one-time password from Vault. Exits as ssh does."""
+    from haechi.pipeline.otp import log_in
+
+    raise typer.Exit(log_in(read_target(target), host, arguments or [], otp))
+
+
+@app.command()
+def serve(
+    server: Annotated[str, typer.Argument(help="Which server: cloud or vault.")] = "cloud",
+    config: Annotated[list[str] | None, typer.Option("--config", help="vault: configuration file or directory; may be repeated.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a server in the foreground until SIGTERM."""
+    from haechi.serve import serve_cloud, serve_vault
+
+    if server not in ("cloud", "vault"):
+        raise SettingsError(f"There is no server {server!r}.\nUse: haechi serve cloud, or haechi serve vault --config FILE.")
+    if (server == "vault") != bool(config):
+        raise SettingsError("The vault server needs --config FILE, the cloud has none.\nUse: haechi serve vault --config FILE.")
     target = read_target("local")
     if as_json:
-        _print({"server": server, "address": f"127.0.0.1:{target.port}", "pid": os.getpid()})
+        address = {"address": f"127.0.0.1:{target.port}"} if server == "cloud" else {}
+        _print({"server": server, **address, "pid": os.getpid()})
+    if config:
+        raise typer.Exit(serve_vault(config))
     serve_cloud(target)
 
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from haechi.dataplane.site import Site, read_site
 
@@ -68,12 +69,26 @@ class Target:
     def terraformrc(self) -> Path:
         return self.site.home / "terraform" / "terraformrc"
 
+    @property
+    def vault_home(self) -> Path:
+        """What this target's Vault is and, for the local demonstration, what opens it. Mode 0700."""
+        return self.site.home / "vault" if self.local else self.site.home / "vault" / self.name
+
+    @property
+    def vault_addr(self) -> str:
+        """Address of this target's Vault: HAECHI_VAULT_ADDR, else what `up` wrote down, else ""."""
+        given = os.environ.get("HAECHI_VAULT_ADDR", "")
+        path = self.vault_home / "vault.json"
+        return given or (str(json.loads(path.read_text())["address"]) if path.exists() else "")
+
     def environment(self) -> dict[str, str]:
         """The variables that unmodified tools need to land on this target. Holds the secret; never print it unasked."""
+        vault = {"VAULT_ADDR": self.vault_addr} if self.vault_addr else {}
         if not self.local:
-            return {}
+            return vault
         door = f"http://127.0.0.1:{self.port}"
-        bundle, direct = str(self.bundle), ",".join(DIRECT_HOSTS)
+        hosts = [urlsplit(address).hostname or "" for address in vault.values()]  # for tools that do not understand ranges
+        bundle, direct = str(self.bundle), ",".join([*DIRECT_HOSTS, *hosts])
         values = {
             "HTTP_PROXY": door,
             "HTTPS_PROXY": door,
@@ -89,6 +104,7 @@ class Target:
             "ALIBABA_CLOUD_REGION": self.region,
             "ALIBABA_CLOUD_REGION_ID": self.region,
             "HAECHI_TARGET": self.name,
+            **vault,
         }
         values |= {name.lower(): values[name] for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")}
         if self.terraformrc.exists():

@@ -47,7 +47,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         "HAECHI_PROVIDERS": "local",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
-    environment.pop("HAECHI_TARGET", None)
+    for name in ("HAECHI_TARGET", "HAECHI_VAULT_ADDR", "VAULT_ADDR", "VAULT_TOKEN"):
+        environment.pop(name, None)
     story = Story(home, environment)
     yield story
     story.haechi("down", "--purge")

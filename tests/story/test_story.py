@@ -31,7 +31,7 @@ CHROMIUM = (
     "disable-component-update",
     "disable-sync",
 )
-ROWS = ["4.1", "4.2", "4.8", "4.9", "4.11"]
+ROWS = ["4.1", "4.2", "4.3", "4.4", "4.5", "4.8", "4.9", "4.10", "4.11"]
 
 
 def status(story: Story) -> dict[str, Any]:
@@ -39,10 +39,26 @@ def status(story: Story) -> dict[str, Any]:
     return found
 
 
+def apps(story: Story) -> list[dict[str, Any]]:
+    """The instances that serve the page."""
+    return sorted((i for i in status(story)["instances"] if i["name"].startswith("meow-app-")), key=lambda i: i["name"])
+
+
+def call(story: Story, action: str, instance: str) -> None:
+    """An action of ECS on an instance, by the signed API."""
+    program = "from haechi.settings import read_target; from haechi.pipeline.cloud import connect; connect(read_target()).call"
+    code = f"{program}('ecs', '2014-05-26', '{action}', {{'InstanceId': '{instance}'}})"
+    subprocess.run([sys.executable, "-c", code], env=story.environment, check=True)
+
+
 def managed(story: Story) -> dict[Path, list[Any]]:
     """The managed resources in each Terraform state. (A data source may see more at its second look: an image is in use now.)"""
-    files = story.home.glob("work/**/terraform.tfstate")
-    return {p: [r for r in json.loads(p.read_text())["resources"] if r["mode"] == "managed"] for p in files}
+    found = {}
+    for path in story.home.glob("work/**/terraform.tfstate"):
+        found[path] = [r for r in json.loads(path.read_text())["resources"] if r["mode"] == "managed"]
+        for instance in [i for r in found[path] for i in r["instances"]]:
+            instance.pop("sensitive_attributes", None)  # terraform writes them in any order
+    return found
 
 
 def test_up_serves_the_cat(story: Story) -> None:
@@ -52,7 +68,9 @@ def test_up_serves_the_cat(story: Story) -> None:
     shown = status(story)
     assert shown["urls"]["site"] == result["url"]
     assert [s["ok"] for s in shown["servers"]] == [True]
-    assert [i["status"] for i in shown["instances"]] == ["Running"] * 3
+    assert [i["status"] for i in shown["instances"]] == ["Running"] * 4
+    assert [i["name"] for i in apps(story)] == ["meow-app-01", "meow-app-02", "meow-app-03"]
+    assert shown["vault"]["state"] == "unsealed" and shown["vault"]["address"] == result["vault"]
 
 
 def test_every_row_is_true(story: Story) -> None:
@@ -75,31 +93,130 @@ def test_a_browser_sees_the_cat(story: Story, tmp_path: Path) -> None:
 def test_a_second_up_changes_nothing(story: Story) -> None:
     before = status(story)["instances"]
     states = managed(story)
-    assert len(states) == 2
+    assert len(states) == 3
     story.haechi("up", "--json")
     assert status(story)["instances"] == before
     assert managed(story) == states
 
 
-def test_the_tutorial_as_typed(story: Story, tmp_path: Path) -> None:
-    """Every ```sh block of the tutorial runs, line by line, as a newcomer would type it."""
-    commands = re.findall(r"```sh\n(.*?)```", (DOCS / "tutorial" / "first-hour.md").read_text(), re.S)
+@pytest.mark.parametrize(("page", "least"), [("tutorial/first-hour.md", 11), ("howto/vault.md", 12)])
+def test_pages_as_typed(story: Story, tmp_path: Path, page: str, least: int) -> None:
+    """Every ```sh block of a page runs, line by line, as a newcomer would type it."""
+    commands = re.findall(r"```sh\n(.*?)```", (DOCS / page).read_text(), re.S)
     typed = [line for block in commands for line in block.splitlines() if line and not line.startswith(("#", "make "))]
-    assert len(typed) >= 8
+    assert len(typed) >= least
     script = "set -euo pipefail\n" + "\n".join(typed)
-    done = subprocess.run(["bash", "-c", script], env=story.environment, capture_output=True, text=True, timeout=600, cwd=tmp_path)
+    environment = {**story.environment, "HOME": str(tmp_path)}
+    done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, timeout=600, cwd=tmp_path)
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
 
 
+def test_a_one_time_password_logs_in(story: Story) -> None:
+    """haechi ssh by name, id and address; its exit code is ssh's; who is not let in gets a reason and 1."""
+    first = apps(story)[0]
+    for host in (first["name"], first["id"], first["public_ip"], first["private_ip"], f"test@{first['name']}"):
+        assert story.haechi("ssh", host, "--", "id -un; hostname").split() == ["test", first["name"]]
+    assert story.haechi("ssh", first["name"], "--", "exit 7", code=7) == ""
+    assert story.haechi("ssh", "meow-app-99", code=1) == ""
+    assert story.haechi("ssh", f"root@{first['name']}", code=1) == ""
+
+
+def test_a_typed_one_time_password_logs_in_once(story: Story) -> None:
+    """The document's way: a password by hand for an address, typed at the prompt of ssh; then it is dead."""
+    first, second = apps(story)[:2]
+    for host, let_in in ((first, True), (second, False)):
+        otp = json.loads(vault(story, "write", "-format=json", "ssh-otp/creds/otp_key_role", f"ip={first['public_ip']}"))["data"]["key"]
+        for attempt in range(2):
+            done = type_at_prompt(story, otp, "ssh", "--otp", host["name"], "--", "hostname")
+            assert (done.returncode == 0) is (let_in and attempt == 0), done.stdout
+            assert otp not in done.stdout
+
+
+def type_at_prompt(story: Story, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """haechi on a terminal of its own; `text` is typed when it asks."""
+    code = (
+        "import os, pty, sys\n"
+        "typed = sys.stdin.readline()\n"
+        "def master(fd):\n"
+        "    global typed\n"
+        "    data = os.read(fd, 4096)\n"
+        "    if b'password for' in data and typed:\n"
+        "        os.write(fd, typed.encode())\n"
+        "        typed = ''\n"
+        "    return data\n"
+        "sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:], master)))\n"
+    )
+    command = [sys.executable, "-c", code, sys.executable, "-m", "haechi", *arguments]
+    return subprocess.run(command, input=f"{text}\n", env=story.environment, capture_output=True, text=True, timeout=60)
+
+
+def vault(story: Story, *arguments: str, code: int = 0) -> str:
+    """The vault command as admin."""
+    password = json.loads((story.home / "vault" / "operators.json").read_text())["admin"]
+    address = status(story)["vault"]["address"]
+    answer = httpx.put(f"{address}/v1/auth/userpass/login/admin", json={"password": password}, trust_env=False)
+    story.environment["VAULT_TOKEN"] = answer.json()["auth"]["client_token"] if answer.status_code == 200 else ""
+    try:
+        return story.haechi("vault", *arguments, code=code)
+    finally:
+        del story.environment["VAULT_TOKEN"]
+
+
+def test_a_reboot_seals_vault_and_up_opens_it(story: Story) -> None:
+    """Meanwhile the page is served, verify says what is sealed, and nobody gets a password; afterwards all is as it was."""
+    before = status(story)
+    url = before["urls"]["site"]
+    kept = json.loads(vault(story, "kv", "get", "-format=json", "-mount=kv-v2", "alicloud"))["data"]["data"]
+    instance = next(i["id"] for i in before["instances"] if i["name"].startswith("meow-vault"))
+    call(story, "RebootInstance", instance)
+    deadline = time.monotonic() + 120
+    seen: list[str] = []
+    while seen[-1:] != ["sealed"] and time.monotonic() < deadline:
+        assert httpx.get(url, trust_env=False).status_code == 200
+        seen.append(status(story)["vault"]["state"])
+    assert seen[-1] == "sealed"
+    story.haechi("vault", "status", code=2)
+    row = json.loads(story.haechi("verify", "--json", "--row", "4.4", code=2))[0]
+    assert not row["ok"] and "sealed" in row["evidence"]
+    assert story.haechi("ssh", "meow-app-01", "--", "true", code=1) == ""
+    result = json.loads(story.haechi("up", "--json"))
+    assert next(s["what"] for s in result["steps"] if s["step"] == "vault-open").startswith("unsealed with 3 of the shares")
+    after = status(story)
+    assert after["vault"]["state"] == "unsealed" and after["instances"] == before["instances"]
+    assert json.loads(vault(story, "kv", "get", "-format=json", "-mount=kv-v2", "alicloud"))["data"]["data"] == kept
+    assert story.haechi("ssh", "meow-app-01", "--", "hostname").strip() == "meow-app-01"
+
+
+def test_sealed_and_unsealed_by_hand(story: Story) -> None:
+    shares = json.loads((story.home / "vault" / "init.json").read_text())["unseal_keys_b64"]
+    vault(story, "operator", "seal")
+    story.haechi("vault", "status", code=2)
+    for count, share in enumerate(shares[2:], 1):
+        told = json.loads(story.haechi("vault", "operator", "unseal", "-format=json", share))
+        assert told["sealed"] is (count < 3)
+    story.haechi("vault", "status")
+    assert story.haechi("ssh", "meow-app-01", "--", "hostname").strip() == "meow-app-01"
+
+
+def test_no_secret_of_vault_is_told(story: Story) -> None:
+    kept = json.loads((story.home / "vault" / "init.json").read_text())
+    operators = json.loads((story.home / "vault" / "operators.json").read_text())
+    secrets = [kept["root_token"], *kept["unseal_keys_hex"], *kept["unseal_keys_b64"], *operators.values()]
+    told = story.haechi("up", "--json") + story.haechi("status", "--json") + story.haechi("env", "--json") + story.haechi("trace", "--json")
+    told += "".join(p.read_text(errors="replace") for p in (story.home / "log").iterdir()) + (story.home / "journal.jsonl").read_text()
+    told += "".join(p.read_text() for p in story.home.glob("work/**/*.tfstate*"))
+    assert not [s for s in secrets if s in told]
+    for path in (story.home / "vault").glob("*.json*"):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
 def test_verify_fails_when_a_row_is_not_true(story: Story) -> None:
-    instance = status(story)["instances"][0]["id"]
-    call = "from haechi.settings import read_target; from haechi.pipeline.cloud import connect; connect(read_target()).call"
+    instance = apps(story)[0]["id"]
     for action in ("StopInstance", "StartInstance"):
-        code = f"{call}('ecs', '2014-05-26', '{action}', {{'InstanceId': '{instance}'}})"
-        subprocess.run([sys.executable, "-c", code], env=story.environment, check=True)
+        call(story, action, instance)
         wanted = "Stopped" if action == "StopInstance" else "Running"
         deadline = time.monotonic() + 60
-        while status(story)["instances"][0]["status"] != wanted and time.monotonic() < deadline:
+        while apps(story)[0]["status"] != wanted and time.monotonic() < deadline:
             time.sleep(0.3)
         rows = json.loads(story.haechi("verify", "--json", "--row", "4.8", code=2 if wanted == "Stopped" else 0))
         assert [r["ok"] for r in rows] == [wanted == "Running"]
@@ -154,7 +271,7 @@ def test_down_and_a_server_killed_during_up(story: Story) -> None:
         result = json.loads(story.haechi("up", "--json"))
         assert httpx.get(result["url"], trust_env=False).status_code == 200
         assert json.loads(story.haechi("doctor", "--json")) == {"faults": [], "mended": []}
-        assert len(status(story)["instances"]) == 3
+        assert len(apps(story)) == 3 and status(story)["vault"]["state"] == "unsealed"
         story.haechi("down")
 
 

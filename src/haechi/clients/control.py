@@ -26,7 +26,10 @@ class ControlClient:
             return None
 
     def doctor(self, fix: bool) -> dict[str, Any]:
-        """{faults, mended}: where hosts and packets differ from the plan. Raises httpx.TransportError without a server."""
+        """{faults, mended, temporaries}: where hosts and packets differ from the plan, and what image builds made and did not delete yet.
+
+        Raises httpx.TransportError without a server.
+        """
         return self._ask("POST" if fix else "GET", "/doctor", MEND_SECONDS)
 
     def stop(self) -> None:

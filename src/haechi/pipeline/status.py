@@ -7,13 +7,14 @@ from typing import Any
 from haechi.clients.aliyun import ApiError
 from haechi.clients.control import ControlClient
 from haechi.pipeline.cloud import ECS, connect, every
-from haechi.pipeline.steps import PARTS, Run
+from haechi.pipeline.run import PARTS, Run
 from haechi.pipeline.up import blueprint
+from haechi.pipeline.vault import client
 from haechi.settings import Target
 
 
 def read_status(target: Target) -> dict[str, Any]:
-    """{target, region, servers, instances, urls, providers}; a server that is down is reported, not raised."""
+    """{target, region, servers, instances, vault, urls, providers}; a server that is down is reported, not raised."""
     servers: list[dict[str, Any]] = []
     if target.local:
         health = ControlClient(target.control).health()
@@ -21,16 +22,27 @@ def read_status(target: Target) -> dict[str, Any]:
     run = Run(target, blueprint(), lambda line: None)
     outputs: dict[str, Any] = {}
     for part in PARTS:
-        if (target.work / "meow" / part / "terraform.tfstate").exists():
+        if run.is_applied(part):
             outputs |= run.part(part).outputs()
     return {
         "target": target.name,
         "region": target.region,
         "servers": servers,
         "instances": _instances(target) if all(s["ok"] for s in servers) else [],
+        "vault": read_vault(target),
         "urls": {"site": outputs.get("url")},
         "providers": "local" if target.local and target.terraformrc.exists() else "registry",
     }
+
+
+def read_vault(target: Target) -> dict[str, str] | None:
+    """{address, state, version}: unsealed, sealed, not initialised or "does not answer"; None when the target has no Vault."""
+    if not target.vault_addr:
+        return None
+    with client(target) as vault:
+        seal = vault.seal()
+    state, version = (seal.word, seal.version) if seal else ("does not answer", "")
+    return {"address": target.vault_addr, "state": state, "version": version}
 
 
 def _instances(target: Target) -> list[dict[str, Any]]:

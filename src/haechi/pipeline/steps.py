@@ -7,19 +7,17 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import httpx
 
 from haechi.clients.control import ControlClient
-from haechi.pipeline import program, sweep
+from haechi.pipeline import program
+from haechi.pipeline.bundle import publish
 from haechi.pipeline.failure import Failure
-from haechi.pipeline.terraform import Terraform
+from haechi.pipeline.run import Run, Step, apply_part, find_terraform, operator_key
+from haechi.pipeline.vault import admit_clients, apply_vault, open_vault
+from haechi.pipeline.vault_setup import MOUNT, ROLE, USER, setup_vault
 from haechi.provider.mirror import install
-from haechi.settings import Target
 
 NEEDED = {  # program: Debian package
     "ip": "iproute2",
@@ -31,39 +29,8 @@ NEEDED = {  # program: Debian package
     "ssh-keygen": "openssh-client",
     "openssl": "openssl",
 }
-PARTS = ("03_app", "04_slb")
 SERVER_SECONDS = 60
 PAGE_SECONDS = 180
-
-
-@dataclass
-class Run:
-    """One run of the pipeline. `say` takes a line of progress."""
-
-    target: Target
-    blueprint: Path
-    say: Callable[[str], None]
-    values: dict[str, str] = field(default_factory=dict)
-
-    def part(self, name: str) -> Terraform:
-        """Terraform on the working copy of one part of the blueprint."""
-        terraform = find_terraform(self.target, self.say)
-        return Terraform(terraform, self.target.work / "meow" / name, self.target.environment(), self.say)
-
-
-@dataclass(frozen=True)
-class Step:
-    """A step. `run` returns one line of what it found or did."""
-
-    name: str
-    title: str
-    run: Callable[[Run], str]
-    local_only: bool = False
-
-
-def find_terraform(target: Target, say: Callable[[str], None]) -> str:
-    """The terraform program for this target."""
-    return program.find_program(target.site.home / "bin", say)
 
 
 def check_machine(run: Run) -> str:
@@ -134,39 +101,24 @@ def provide_terraform(run: Run) -> str:
     return f"{path}, providers served by haechi (the registry is out of reach)"
 
 
-def operator_key(target: Target) -> Path:
-    """The operator's SSH key pair of this target, made on first use."""
-    path = target.site.home / "ssh" / "operator"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "haechi-operator", "-f", str(path)], check=True)
-    return path
-
-
 def apply_app(run: Run) -> str:
-    """03_app: network, filter, three instances."""
+    """03_app: network, filter, three instances that let one-time passwords in."""
     public = operator_key(run.target).with_suffix(".pub").read_text().strip()
-    variables: dict[str, object] = {"region": run.target.region, "public_key": public}
+    variables: dict[str, object] = {"region": run.target.region, "public_key": public, "vault_addr": run.target.vault_addr}
+    variables |= {"ssh_otp_mount": MOUNT, "ssh_otp_role": ROLE, "ssh_otp_user": USER}
     if run.target.local:
+        published = publish(run.target.site.home / "mirror")
+        variables |= {"ssh_helper_url": published.helper_url, "ssh_helper_sha256": published.helper_sha256}
         variables["operator_cidr"] = f"{run.target.site.outside}/32"
-    count = len(_apply(run, "03_app", variables)["ecs_ids"])
-    return f"{count} instances"
+    outputs = apply_part(run, "03_app", variables)
+    admit_clients(run, outputs["public_ips"])
+    return f"{len(outputs['ecs_ids'])} instances"
 
 
 def apply_slb(run: Run) -> str:
     """04_slb: the load balancer over them."""
-    run.values["url"] = str(_apply(run, "04_slb", {"region": run.target.region})["url"])
+    run.values["url"] = str(apply_part(run, "04_slb", {"region": run.target.region})["url"])
     return run.values["url"]
-
-
-def _apply(run: Run, name: str, variables: dict[str, object]) -> dict[str, Any]:
-    part = run.part(name)
-    part.copy_from(run.blueprint / name, variables)
-    part.init()
-    for line in sweep.remove_strays(run.target, name, part.resources()):
-        run.say(line)
-    part.apply()
-    return part.outputs()
 
 
 def check_page(run: Run) -> str:
@@ -196,6 +148,9 @@ STEPS = (
     Step("image", "Base image", prepare_image, local_only=True),
     Step("server", "Local Alibaba Cloud", start_server, local_only=True),
     Step("terraform", "Terraform and its providers", provide_terraform),
+    Step("vault-apply", "01_vault: an instance with Vault", apply_vault),
+    Step("vault-open", "Vault's seal", open_vault),
+    Step("vault-setup", "Vault's policies, secrets and users", setup_vault),
     Step("app", "03_app: three instances", apply_app),
     Step("slb", "04_slb: load balancer", apply_slb),
     Step("page", "The page, from outside", check_page),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from haechi.clients.aliyun import Aliyun, ApiError
@@ -16,11 +17,28 @@ from haechi.settings import Target
 GONE_SECONDS = 60.0
 
 
+@dataclass(frozen=True)
+class Names:
+    """What a part calls its things; `instances` may end in *."""
+
+    instances: str
+    key_pair: str
+    group: str
+    vpc: str
+    vswitch: str
+
+
 def remove_strays(target: Target, part: str, state: list[dict[str, Any]], name: str = "meow") -> Iterator[str]:
     """Delete this part's strays; yields a line for each. `state` as from Terraform.resources."""
     client = connect(target)
     known = {str(r["values"].get("id", "")) for r in state}
-    return _app(client, name, known) if part == "03_app" else _slb(client, name, known)
+    if part == "01_vault":
+        names = Names(f"{name}-vault", f"{name}-vault-operator", f"{name}-vault", f"{name}-vault-vpc", f"{name}-vault-vswitch")
+        return _machines(client, names, known)
+    if part == "03_app":
+        names = Names(f"{name}-app-*", f"{name}-operator", f"{name}-app", f"{name}-vpc", f"{name}-vswitch")
+        return _machines(client, names, known)
+    return _slb(client, name, known)
 
 
 def _slb(client: Aliyun, name: str, known: set[str]) -> Iterator[str]:
@@ -41,10 +59,10 @@ def _slb(client: Aliyun, name: str, known: set[str]) -> Iterator[str]:
                 yield f"removed stray listener {protocol}:{port} of {id}"
 
 
-def _app(client: Aliyun, name: str, known: set[str]) -> Iterator[str]:
+def _machines(client: Aliyun, names: Names, known: set[str]) -> Iterator[str]:
     strays = [
         i["InstanceId"]
-        for i in every(client, "ecs", ECS, "DescribeInstances", "Instances.Instance", InstanceName=f"{name}-app-*")
+        for i in every(client, "ecs", ECS, "DescribeInstances", "Instances.Instance", InstanceName=names.instances)
         if i["InstanceId"] not in known
     ]
     for id in strays:
@@ -52,17 +70,17 @@ def _app(client: Aliyun, name: str, known: set[str]) -> Iterator[str]:
     if strays:
         _wait_gone(client, strays)
         yield f"removed stray {' '.join(strays)}"
-    for pair in every(client, "ecs", ECS, "DescribeKeyPairs", "KeyPairs.KeyPair", KeyPairName=f"{name}-operator"):
+    for pair in every(client, "ecs", ECS, "DescribeKeyPairs", "KeyPairs.KeyPair", KeyPairName=names.key_pair):
         if pair["KeyPairName"] not in known:
             client.call("ecs", ECS, "DeleteKeyPairs", {"KeyPairNames": f'["{pair["KeyPairName"]}"]'})
             yield f"removed stray key pair {pair['KeyPairName']}"
-    for group in every(client, "ecs", ECS, "DescribeSecurityGroups", "SecurityGroups.SecurityGroup", SecurityGroupName=f"{name}-app"):
+    for group in every(client, "ecs", ECS, "DescribeSecurityGroups", "SecurityGroups.SecurityGroup", SecurityGroupName=names.group):
         if group["SecurityGroupId"] not in known:
             client.call("ecs", ECS, "DeleteSecurityGroup", {"SecurityGroupId": group["SecurityGroupId"]})
             yield f"removed stray {group['SecurityGroupId']}"
-    for vpc in every(client, "vpc", VPC, "DescribeVpcs", "Vpcs.Vpc", VpcName=f"{name}-vpc"):
+    for vpc in every(client, "vpc", VPC, "DescribeVpcs", "Vpcs.Vpc", VpcName=names.vpc):
         for vswitch in every(client, "vpc", VPC, "DescribeVSwitches", "VSwitches.VSwitch", VpcId=vpc["VpcId"]):
-            if vswitch["VSwitchId"] not in known and vswitch["VSwitchName"] == f"{name}-vswitch":
+            if vswitch["VSwitchId"] not in known and vswitch["VSwitchName"] == names.vswitch:
                 client.call("vpc", VPC, "DeleteVSwitch", {"VSwitchId": vswitch["VSwitchId"]})
                 yield f"removed stray {vswitch['VSwitchId']}"
         if vpc["VpcId"] not in known:

@@ -74,6 +74,13 @@ class Terraform:
             raise Failure(f"terraform plan failed in {self.directory}: {_last(done.stderr)}", "Run `haechi doctor`.")
         return done.returncode == 0
 
+    def text(self, *arguments: str) -> str:
+        """What a command that changes nothing prints for people. Raises Failure."""
+        done = self._run(*arguments)
+        if done.returncode:
+            raise Failure(f"terraform {arguments[0]} failed in {self.directory}: {_last(done.stderr)}", "Run `haechi doctor`.")
+        return done.stdout
+
     def outputs(self) -> dict[str, Any]:
         """Output values by name; empty before the first apply."""
         if not (self.directory / "terraform.tfstate").exists():

@@ -12,7 +12,9 @@ import haechi
 from haechi.clients.control import ControlClient
 from haechi.pipeline.failure import Failure
 from haechi.pipeline.journal import Journal
-from haechi.pipeline.steps import PARTS, STEPS, Run, provide_terraform, start_server
+from haechi.pipeline.run import PARTS, Run, VaultOptions
+from haechi.pipeline.steps import STEPS, provide_terraform, start_server
+from haechi.pipeline.vault import forget_vault
 from haechi.settings import Target
 
 Progress = Callable[[str, str], None]  # (step title, line)
@@ -27,8 +29,11 @@ def blueprint() -> Path:
     return found[0]
 
 
-def up(target: Target, progress: Progress, refresh: Callable[[], Target]) -> dict[str, object]:
-    """Do every step; {url, seconds, steps: [{step, seconds, what}]}. `refresh` reads the target again once the server has made its key."""
+def up(target: Target, progress: Progress, refresh: Callable[[], Target], vault: VaultOptions) -> dict[str, object]:
+    """Do every step; {url, vault, seconds, steps: [{step, seconds, what}]}.
+
+    `refresh` reads the target again once the server has made its key.
+    """
     began = time.monotonic()
     done: list[dict[str, object]] = []
     with _alone(target):
@@ -36,7 +41,7 @@ def up(target: Target, progress: Progress, refresh: Callable[[], Target]) -> dic
         cut = journal.interrupted()
         if cut:
             progress("haechi", f"the last run was cut off in step {cut}; carrying on")
-        run = Run(target, blueprint(), lambda line: None)
+        run = Run(target, blueprint(), lambda line: None, vault)
         for step in STEPS:
             if step.local_only and not target.local:
                 continue
@@ -54,7 +59,7 @@ def up(target: Target, progress: Progress, refresh: Callable[[], Target]) -> dic
             progress(step.title, f"✓ {what} ({seconds} s)")
             done.append({"step": step.name, "seconds": seconds, "what": what})
             run.target = refresh()
-    return {"url": run.values["url"], "seconds": round(time.monotonic() - began, 1), "steps": done}
+    return {"url": run.values["url"], "vault": run.target.vault_addr, "seconds": round(time.monotonic() - began, 1), "steps": done}
 
 
 def down(target: Target, progress: Progress, refresh: Callable[[], Target]) -> dict[str, object]:
@@ -63,7 +68,7 @@ def down(target: Target, progress: Progress, refresh: Callable[[], Target]) -> d
     left: dict[str, int] = {}
     with _alone(target):
         run = Run(target, blueprint(), lambda line: None)
-        parts = [p for p in reversed(PARTS) if (target.work / "meow" / p / "terraform.tfstate").exists()]
+        parts = [p for p in reversed(PARTS) if run.is_applied(p)]
         if parts and target.local:
             start_server(run)
             run.target = refresh()
@@ -76,6 +81,7 @@ def down(target: Target, progress: Progress, refresh: Callable[[], Target]) -> d
                 part.init()
                 part.destroy()
                 destroyed.append(name)
+        forget_vault(target, "01_vault" in destroyed)
         control = ControlClient(target.control)
         health = control.health() if target.local else None
         if health is not None:

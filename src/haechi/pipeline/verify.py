@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from haechi.pipeline.rows import ROWS
-from haechi.pipeline.steps import Run
+from haechi.pipeline.run import Run
 from haechi.pipeline.up import blueprint
 from haechi.settings import Target
 

@@ -9,13 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from haechi.pipeline.rows.app import row_4_8, row_4_9, row_4_11
+from haechi.pipeline.rows.otp import row_4_5, row_4_10
 from haechi.pipeline.rows.provider import row_4_1, row_4_2
-from haechi.pipeline.steps import Run
+from haechi.pipeline.rows.vault import row_4_3, row_4_4
+from haechi.pipeline.run import Run
 
 ROWS: tuple[tuple[str, str, Callable[[Run], str]], ...] = (
     ("4.1", "the Alibaba Cloud provider's resources and data sources", row_4_1),
     ("4.2", "terraform init and the provider's credentials", row_4_2),
+    ("4.3", "Vault on an instance of its own", row_4_3),
+    ("4.4", "terraform's outputs, and Vault's seal", row_4_4),
+    ("4.5", "hosts that ask Vault about one-time passwords", row_4_5),
     ("4.8", "three instances from the blueprint", row_4_8),
     ("4.9", "the load balancer serves from all of them", row_4_9),
+    ("4.10", "a one-time password lets in once", row_4_10),
     ("4.11", "the cat, in a browser's eyes", row_4_11),
 )

@@ -8,7 +8,7 @@ import subprocess
 import httpx
 
 from haechi.pipeline.cloud import ECS, SLB, connect
-from haechi.pipeline.steps import Run, operator_key
+from haechi.pipeline.run import Run, operator_key
 
 REQUESTS = 30
 SSH = ("ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=5")
