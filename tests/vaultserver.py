@@ -1,4 +1,4 @@
-"""A real `vault server` process on a loopback port, with a file storage of its own. Ended by its own pid."""
+"""A real `vault server` process on a port of this machine, with a file storage of its own. Ended by its own pid."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import httpx
 START_SECONDS = 20
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
+def free_port(host: str = "127.0.0.1") -> int:
+    with socket.create_server((host, 0)) as probe:
         port: int = probe.getsockname()[1]
         return port
 
@@ -25,14 +25,14 @@ def free_port() -> int:
 class VaultServer:
     """`start`, `kill` and `start` again keep the storage. `log` holds what the process printed, over all its lives."""
 
-    def __init__(self, place: Path, storage: str = "file") -> None:
-        self.place, self.port = place, free_port()
-        self.address = f"http://127.0.0.1:{self.port}"
+    def __init__(self, place: Path, storage: str = "file", host: str = "127.0.0.1") -> None:
+        self.place, self.port = place, free_port(host)
+        self.address = f"http://{host}:{self.port}"
         self.log = place / "vault.log"
         self.config = place / "vault.hcl"
         self.config.write_text(
             f'storage "{storage}" {{\n  path = "{place}/data"\n}}\n'
-            f'listener "tcp" {{\n  address = "127.0.0.1:{self.port}"\n  tls_disable = true\n}}\n'
+            f'listener "tcp" {{\n  address = "{host}:{self.port}"\n  tls_disable = true\n}}\n'
         )
         self.root, self.keys = "", list[str]()
         self._process: subprocess.Popen[bytes] | None = None

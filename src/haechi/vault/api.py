@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, NoReturn
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 from haechi.vault.core import Core
 from haechi.vault.durations import parse_duration
@@ -25,37 +26,51 @@ OPERATION = {"GET": READ, "HEAD": READ, "PUT": UPDATE, "POST": UPDATE, "PATCH": 
 MERGE_PATCH = "application/merge-patch+json"
 FORM = "application/x-www-form-urlencoded"
 DEEPEST = 300  # levels of a JSON body
+CLOSE = (b"connection", b"close")
+MOST_VALUES = 100_000  # of a JSON body
+HALF_PAIR = re.compile("[\ud800-\udfff]")
 LONGEST_WRAP = 100 * 365 * 24 * 3600  # seconds
 
 
+class _Moved(Exception):
+    """The request is for another spelling of its path, which this says."""
+
+
 class Api:
-    """Serves one Vault. Bodies larger than `max_body` bytes are refused, and those that take longer than `max_seconds` to arrive."""
+    """Serves one Vault. Bodies larger than `max_body` bytes are refused, and those that take longer than `max_seconds` to arrive.
+
+    0 or less: no such limit.
+    """
 
     def __init__(self, core: Core, operator: Operator, max_body: int = 32 << 20, max_seconds: float = 90.0) -> None:
         self._core, self._operator = core, operator
         self._max_body, self._max_seconds = max_body, max_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in reversed(scope["headers"])}  # of several the first counts
         method = "LIST" if scope["method"] == "LINK" else scope["method"]  # see http.py
         content_type = "application/json"
+        more: list[tuple[bytes, bytes]] = []
         try:
             body = b""
             if "content-length" in headers or "transfer-encoding" in headers:
-                async with asyncio.timeout(self._max_seconds):
+                async with asyncio.timeout(self._max_seconds if self._max_seconds > 0 else None):
                     body = await _read_body(receive, self._max_body)
             status, payload, content_type = await self._answer(scope, method, headers, body)
+        except _Moved as moved:
+            status, payload, more = 301, b"", [(b"location", str(moved).encode())]
         except VaultError as error:
             status, payload = error.status, _render_error(error)
+            more = [CLOSE] if status == 413 else []  # the rest of the body is not waited for
         except TimeoutError:
-            status, payload = 408, encode({"errors": ["the request took too long to arrive"]})
+            status, payload, more = 408, encode({"errors": ["the request took too long to arrive"]}), [CLOSE]
         except Unavailable as error:
             log.error("%s", error)
             status, payload = 500, encode({"errors": ["internal error: the storage or the audit log is not available"]})
         except Exception as error:
             log.error("a request failed: %s", type(error).__name__, exc_info=_bare(error))
             status, payload = 500, encode({"errors": ["internal error"]})
-        await _respond(send, status, b"" if method == "HEAD" else payload, content_type, headers)
+        await _respond(send, status, b"" if method == "HEAD" or status == 204 else payload, content_type, headers, more)
 
     async def _answer(self, scope: Scope, method: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes, str]:
         path, query = _parse_target(scope)
@@ -109,7 +124,25 @@ def _parse_target(scope: Scope) -> tuple[str, dict[str, str]]:
         raise invalid("the request target is not valid UTF-8") from None
     if not path.startswith("/v1/"):
         raise VaultError(404)
-    return path[4:].lstrip("/"), dict(pairs)
+    clean = _clean(path)
+    if clean != path:  # as Go's server does: policies see one spelling of a path only
+        query = scope["query_string"]
+        raise _Moved(quote(clean) + (f"?{query.decode()}" if query else ""))
+    return path[4:], dict(pairs)
+
+
+def _clean(path: str) -> str:
+    """Without empty, "." and ".." segments; a "/" at the end stays."""
+    if "//" not in path and "/." not in path:
+        return path
+    segments: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            del segments[-1:]
+        elif segment not in ("", "."):
+            segments.append(segment)
+    end = "/" if segments and path.rpartition("/")[2] in ("", ".", "..") else ""
+    return "/" + "/".join(segments) + end
 
 
 def _parse_body(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
@@ -123,26 +156,48 @@ def _parse_body(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     if not body.strip():
         return {}
     try:
-        data = json.loads(body, parse_constant=_refuse)
+        data = json.loads(body.decode("utf-8", "replace"), parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
         raise invalid("failed to parse JSON input: the body is not valid JSON") from None
     if data is None:
         return {}
     if not isinstance(data, dict):
         raise invalid("failed to parse JSON input: the body must be a JSON object")
-    _check_depth(data)
-    return data
+    brackets = body.count(b"[") + body.count(b"{")
+    if brackets > DEEPEST or brackets + body.count(b",") >= MOST_VALUES:
+        _check_size(data)
+    return _whole_text(data) if b"\\u" in body else data
 
 
-def _check_depth(data: object) -> None:
-    """What is nested deeper than DEEPEST is refused, so that nothing behind here can run out of stack."""
-    level, depth = [data], 0
+def _check_size(data: object) -> None:
+    """Refuse what is nested deeper than DEEPEST, so that nothing behind here can run out of stack, and more than MOST_VALUES values:
+    each text is hashed for the audit log before anybody knows who asks."""
+    level, depth, values = [data], 0, 0
     while level:
         depth += 1
         if depth > DEEPEST:
             raise invalid("failed to parse JSON input: the body is nested too deeply")
-        below = [list(v.values()) if isinstance(v, dict) else v for v in level if isinstance(v, dict | list)]
-        level = [v for values in below for v in values if isinstance(v, dict | list)]
+        below = [v for outer in level for v in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())]
+        values += len(below)
+        if values > MOST_VALUES:
+            raise invalid(f"failed to parse JSON input: the body has more than {MOST_VALUES} values")
+        level = [v for v in below if isinstance(v, dict | list)]
+
+
+def _whole_text(value: Any) -> Any:
+    """Halves of surrogate pairs, which JSON can spell and nothing else can carry, become U+FFFD as in Go."""
+    if isinstance(value, str):
+        return HALF_PAIR.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {HALF_PAIR.sub("\ufffd", name): _whole_text(inner) for name, inner in value.items()}
+    return [_whole_text(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError(text)
+    return number
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -187,14 +242,16 @@ async def _read_body(receive: Receive, limit: int) -> bytes:
             raise invalid("the request ended before its body was complete")
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > limit:
+        if 0 < limit < size:
             raise VaultError(413, "request body too large")
         if not message.get("more_body"):
             return b"".join(parts)
 
 
-async def _respond(send: Send, status: int, payload: bytes, content_type: str, asked: Mapping[str, str]) -> None:
-    headers = [(b"cache-control", b"no-store"), (b"strict-transport-security", b"max-age=31536000; includeSubDomains")]
+async def _respond(
+    send: Send, status: int, payload: bytes, content_type: str, asked: Mapping[str, str], more: Sequence[tuple[bytes, bytes]]
+) -> None:
+    headers = [(b"cache-control", b"no-store"), (b"strict-transport-security", b"max-age=31536000; includeSubDomains"), *more]
     if "x-vault-namespace" in asked:
         headers.append((b"x-vault-namespace", asked["x-vault-namespace"].encode("latin-1")))
     if payload:

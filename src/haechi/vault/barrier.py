@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 VERSION = 2
 HEADER = struct.Struct(">IB")
 MOST_SEALINGS = 3_865_470_566  # with one key; then a new term begins (NIST SP 800-38D, as Vault counts)
-FOLDERS = 4096  # encrypted folder names remembered
+FOLDERS, LONGEST = 4096, 1024  # encrypted folder names remembered, and how long one may be
 
 
 class BarrierError(Exception):
@@ -45,6 +45,11 @@ def open_with(key: bytes, path: str, blob: bytes) -> bytes:
 
 def _text(key: bytes) -> str:
     return base64.b64encode(key).decode()
+
+
+def _bytes(text: str) -> bytes:
+    """UTF-8, also of text that is not valid Unicode: JSON can carry it."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 @dataclass
@@ -103,7 +108,7 @@ class Barrier:
         self.keyring = keyring
         self._ciphers = {term: AESGCM(key) for term, key in keyring.terms.items()}
         self._names = AESSIV(keyring.names)
-        self._folders: dict[str, str] = {"": ""}
+        self._folders: dict[str, str] = {}
 
     def adopt(self, keyring: Keyring) -> None:
         """Seal with the newest key of this keyring from now on. It must be on disk already."""
@@ -114,7 +119,7 @@ class Barrier:
         nonce = os.urandom(12)
         self.keyring.sealings += 1
         term = self.keyring.term
-        return HEADER.pack(term, VERSION) + nonce + self._ciphers[term].encrypt(nonce, plain, path.encode())
+        return HEADER.pack(term, VERSION) + nonce + self._ciphers[term].encrypt(nonce, plain, _bytes(path))
 
     def open_value(self, path: str, blob: bytes) -> bytes:
         """Raises BarrierError."""
@@ -122,7 +127,7 @@ class Barrier:
             term, version = HEADER.unpack_from(blob)
             if version != VERSION:
                 raise BarrierError(f"an entry has version {version}")
-            return self._ciphers[term].decrypt(blob[5:17], blob[17:], path.encode())
+            return self._ciphers[term].decrypt(blob[5:17], blob[17:], _bytes(path))
         except (InvalidTag, KeyError, ValueError, struct.error):
             raise BarrierError(f"an entry of {len(blob)} bytes does not open") from None
 
@@ -134,17 +139,25 @@ class Barrier:
 
     def _hide_folder(self, folder: str) -> str:
         """`folder` is "" or ends with "/"."""
+        if not folder:
+            return ""
         known = self._folders.get(folder)
-        if known is None:
-            above, slash, name = folder[:-1].rpartition("/")
-            known = self._hide_folder(above + slash) + self._hide_name(above + slash, name) + "/"
-            if len(self._folders) >= FOLDERS:
-                self._folders = {"": ""}
+        if known is not None:
+            return known
+        known, above = "", ""
+        for name in folder[:-1].split("/"):
+            below = f"{above}{name}/"
+            hidden = self._folders.get(below)
+            known = hidden if hidden is not None else f"{known}{self._hide_name(above, name)}/"
+            above = below
+        if len(self._folders) >= FOLDERS:
+            self._folders.clear()
+        if len(folder) <= LONGEST:
             self._folders[folder] = known
         return known
 
     def _hide_name(self, folder: str, name: str) -> str:
-        sealed = self._names.encrypt(name.encode("utf-8", "surrogatepass"), [folder.encode("utf-8", "surrogatepass") or b"/"])
+        sealed = self._names.encrypt(_bytes(name), [_bytes(folder) or b"/"])
         return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
     def show(self, folder: str, hidden: str) -> str:
@@ -152,11 +165,11 @@ class Barrier:
         bare = hidden.rstrip("/")
         try:
             sealed = base64.urlsafe_b64decode(bare + "=" * (-len(bare) % 4))
-            name = self._names.decrypt(sealed, [folder.encode("utf-8", "surrogatepass") or b"/"])
+            name = self._names.decrypt(sealed, [_bytes(folder) or b"/"])
         except (InvalidTag, ValueError):
             raise BarrierError("a name does not open") from None
         return name.decode("utf-8", "surrogatepass") + hidden[len(bare) :]
 
     def keyed_hash(self, text: str) -> str:
         """HMAC-SHA256 in hex."""
-        return hmac.new(self.keyring.hashes, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+        return hmac.new(self.keyring.hashes, _bytes(text), hashlib.sha256).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import os
 import uuid
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from haechi.vault.errors import VaultError, invalid
 from haechi.vault.seal import KEY_BYTES, Progress, SealConfig, parse_share, split_key
-from haechi.vault.tokens import Token, random_text
+from haechi.vault.tokens import random_text
 
 if TYPE_CHECKING:
     from haechi.vault.core import Core
@@ -55,7 +56,8 @@ class Ceremonies:
             raise invalid("'key' must be specified in request body as JSON")
         if body.get("nonce") != progress.nonce:
             raise invalid(f'incorrect nonce supplied; nonce for this {what} operation is "{progress.nonce}"')
-        progress.add(parse_share(body["key"]))
+        if not progress.add(parse_share(body["key"])):
+            raise invalid("given key has already been provided during this generation operation")
         if len(progress.parts) < config.threshold:
             return None
         parts, progress.parts = progress.parts, []
@@ -87,7 +89,7 @@ class Ceremonies:
         if body.get("pgp_key"):
             raise invalid("pgp_key is not supported by this server; use an otp")
         otp = body.get("otp") or ""
-        if otp and (not isinstance(otp, str) or len(otp.encode()) != OTP_LENGTH):
+        if otp and (not isinstance(otp, str) or not otp.isascii() or len(otp) != OTP_LENGTH):
             raise invalid("OTP string is wrong length")
         if self.root is not None:
             raise invalid("root generation already in progress")
@@ -108,8 +110,7 @@ class Ceremonies:
             return self.root_status()
         self.root = None
         transaction = self._core.store.begin()
-        token = Token("", "", ["root"], "auth/token/root", display_name="root", created=self._core.now(), renewable=False)
-        text = self._core.hand_out(transaction, token)["client_token"]
+        text = self._core.make_root_token(transaction)
         await self._core.store.settle(transaction)
         mixed = bytes(a ^ b for a, b in zip(text.encode(), attempt.otp.encode(), strict=True))
         encoded = base64.b64encode(mixed).decode().rstrip("=")
@@ -207,11 +208,12 @@ class Ceremonies:
             raise invalid("'key' must be specified in request body as JSON")
         if body.get("nonce") != progress.nonce:
             raise invalid(f'incorrect nonce supplied; nonce for this verify operation is "{progress.nonce}"')
-        progress.add(parse_share(body["key"]))
+        if not progress.add(parse_share(body["key"])):
+            raise invalid("given key has already been provided during this verify operation")
         if len(progress.parts) < rekey.config.threshold:
             return self.verification_status()
         parts, progress.parts = progress.parts, []
-        if self._core.seal.combine(parts, rekey.config) != rekey.fresh:
+        if not hmac.compare_digest(self._core.seal.combine(parts, rekey.config), rekey.fresh):
             raise invalid("rekey verification failed; incorrect keys or nonce supplied")
         nonce = progress.nonce
         self._adopt(rekey.fresh, rekey.config)

@@ -26,10 +26,11 @@ from haechi.vault.leases import Leases
 from haechi.vault.logical import CREATE, LIST, UPDATE, Auth, Backend, Lease, Request, Response, Route, View
 from haechi.vault.mounts import Mount, MountTable
 from haechi.vault.policies import Policies
+from haechi.vault.redact import redact
 from haechi.vault.seal import Seal
 from haechi.vault.storage import Storage
 from haechi.vault.store import PrefixView, Store, Transaction
-from haechi.vault.tokens import SPENT, Token, Tokens
+from haechi.vault.tokens import ID, SPENT, Token, Tokens
 from haechi.vault.ttl import Limits, grant
 from haechi.vault.wrapping import wrap
 
@@ -97,15 +98,25 @@ class Core:
 
     async def open(self, barrier: Barrier) -> None:
         """The barrier was unsealed: read the tables, begin to serve."""
-        self.store.open(barrier)
+        if not await self.store.open(barrier):
+            return
         try:
             transaction = self.store.begin()
             self._load(transaction)
+            self._end_overdue(transaction)
+            self._sweeper = asyncio.create_task(self._sweep())
             await self.store.settle(transaction)
         except BaseException:
             await self.close()
             raise
-        self._sweeper = asyncio.create_task(self._sweep())
+
+    def _end_overdue(self, transaction: Transaction) -> None:
+        """What came to its end while this Vault was sealed, and tokens whose last use a crash cut off: before anything is served."""
+        while self.leases.end_due(transaction, self.now()):
+            pass
+        for token in list(self.tokens.all(transaction)):
+            if token.num_uses == SPENT:
+                self.leases.revoke_token(transaction, token.id)
 
     def _load(self, transaction: Transaction) -> None:
         self.policies.forget()
@@ -125,24 +136,26 @@ class Core:
 
     def _lost(self) -> None:
         """A write failed: what is in memory may not be what is on disk."""
+        if not self.store.is_open:
+            return
         try:
             self._load(self.store.begin())
-        except (Unavailable, VaultError):
+        except Exception:  # whatever it was: half-read tables must not serve
             log.exception("the tables could not be read again after a failed write; sealing")
-            self.seal.reset()
-            asyncio.get_running_loop().create_task(self.close())
+            self._sealing = asyncio.get_running_loop().create_task(self.seal_now())
 
     async def close(self) -> None:
-        """Seal: nothing decrypted stays."""
+        """Seal, at once: nothing decrypted stays, and requests on their way are refused. Then wait for what is being written."""
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
-        await self.store.close()
+        self.store.shut()
         self._backends.clear()
         self.mounts = MountTable()
         self.policies.forget()
         self.leases.forget_all()
         self.audit.close()
+        await self.store.written()
 
     async def seal_now(self) -> None:
         """Forget the keys and whatever shareholders were doing."""
@@ -161,13 +174,9 @@ class Core:
         counted, tidied = self.store.barrier.keyring.sealings, self.now()
         while True:
             await asyncio.sleep(1.0)
-            if self.store.barrier.keyring.sealings >= MOST_SEALINGS:
-                self.rotate()
-            if self.store.barrier.keyring.sealings - counted >= COUNT_EVERY:
-                counted, tidied = self.store.barrier.keyring.sealings, self.now()
-                self.seal.save_keyring(self.store.barrier.keyring)
-            transaction = self.store.begin()
             try:
+                counted = self._count_sealings(counted)
+                transaction = self.store.begin()
                 if self.now() >= tidied + TIDY_SECONDS:
                     tidied = self.now()
                     for mount in self.mounts.all():
@@ -177,8 +186,19 @@ class Core:
                     more = self.leases.end_due(transaction, self.now())
                     await self.store.settle(transaction)
                     transaction = self.store.begin()
-            except (Unavailable, VaultError):
+            except Exception:  # whatever it was: without sweeping nothing would end any more
                 log.exception("what is due could not be ended")
+
+    def _count_sealings(self, counted: int) -> int:
+        """Store how many values the newest key has sealed, now and then; a new key when they are too many. What is stored now."""
+        keyring = self.store.barrier.keyring
+        if keyring.sealings >= MOST_SEALINGS:
+            self.rotate()
+            return 0
+        if keyring.sealings - counted < COUNT_EVERY:
+            return min(counted, keyring.sealings)
+        self.seal.save_keyring(keyring)
+        return keyring.sealings
 
     # Mounts.
 
@@ -200,6 +220,11 @@ class Core:
     def forget_backend(self, mount: Mount) -> None:
         self._backends.pop(mount.uuid, None)
 
+    def make_root_token(self, transaction: Transaction) -> str:
+        """A new root token, without parent and end."""
+        token = Token("", "", ["root"], "auth/token/root", display_name="root", created=self.now(), renewable=False)
+        return str(self.hand_out(transaction, token)["client_token"])
+
     def _lease_owner(self, transaction: Transaction, accessor: str) -> tuple[Backend, View] | None:
         mount = self.mounts.by_accessor(accessor)
         return None if mount is None else (self.backend(mount), PrefixView(transaction, mount.prefix))
@@ -215,14 +240,18 @@ class Core:
         outcome = Outcome(None, request, mount)
         try:
             if route is not None and route.free:  # a token says more, but nobody is refused for it
-                request.token = self.tokens.find(request.transaction, request.client_token, self.now())
+                request.token = self._known(request)
+                if request.wrap_ttl and request.token is None and not (mount is not None and mount.auth):
+                    raise invalid("response wrapping of this answer needs a token")  # or anyone could fill the storage
             else:
                 self._authorize(request, self._identify(request), route)
         except VaultError as refusal:
-            await self._count_use(request, route)
-            self._audit("request", outcome, str(refusal))
-            self._audit("response", outcome, str(refusal))
-            await self._revoke_spent(request)
+            try:
+                self._audit("request", outcome, str(refusal))
+                self._audit("response", outcome, str(refusal))
+            finally:
+                await self._count_use(request, route)
+                await self._revoke_spent(request)
             raise
         self._audit("request", outcome)
         try:
@@ -231,6 +260,7 @@ class Core:
             if outcome.response is not None:
                 self._finish(outcome)
             await self.store.settle(request.transaction)
+            self.store.barrier  # noqa: B018 (refuses what was sealed meanwhile: its audit devices are closed)
         except (VaultError, Unavailable) as failure:
             if isinstance(failure, VaultError) and mount is not None:
                 failure.mount_type = mount.type
@@ -271,10 +301,15 @@ class Core:
         token = self.tokens.find(request.transaction, request.client_token, self.now())
         if token is None:
             raise denied("invalid token")
-        if token.bound_cidrs and not check_cidrs(token.bound_cidrs, request.remote_address):
+        if not check_cidrs(token.bound_cidrs, request.remote_address):
             raise denied()
         request.token = token
         return self.policies.access(request.transaction, token.policies)
+
+    def _known(self, request: Request) -> Token | None:
+        """The token of a request that needs none, if it has one that is good."""
+        token = self.tokens.find(request.transaction, request.client_token, self.now())
+        return token if token is not None and check_cidrs(token.bound_cidrs, request.remote_address) else None
 
     def _authorize(self, request: Request, acl: ACL, route: Route | None) -> None:
         """The token's policies. A write is a create where the backend says that nothing is there yet."""
@@ -283,11 +318,13 @@ class Core:
             if not getattr(backend, route.exists)(request, **request.captures):
                 request.operation = CREATE
         full = request.full_path
-        path = full.rstrip("/") + "/" if request.operation == LIST else full
-        verdict = acl.check(request.operation, path, request.data, request.wrap_ttl)
-        if not verdict.allowed or (route is not None and route.sudo and not verdict.sudo):
-            raise denied()
-        request.granting = verdict.granting
+        bare = full.rstrip("/")
+        paths = (bare + "/",) if request.operation == LIST else (full,) if bare == full else (full, bare)
+        for path in paths:  # routes take a "/" too many at their end: it must not lead around a rule for the path without it
+            verdict = acl.check(request.operation, path, request.data, request.wrap_ttl)
+            if not verdict.allowed or (route is not None and route.sudo and not verdict.sudo):
+                raise denied()
+            request.granting = verdict.granting
 
     async def _count_use(self, request: Request, route: Route | None) -> None:
         """One use less of a token that has a limited number of them; also when it is refused what it asked for."""
@@ -299,6 +336,8 @@ class Core:
         self.tokens.save(transaction, replace(token, num_uses=left))
         token.num_uses = left
         await self.store.settle(transaction)
+        if left != SPENT and self.store.begin().get(ID + token.id) is None:
+            raise denied("invalid token")  # revoked meanwhile
 
     async def _revoke_spent(self, request: Request) -> None:
         if request.token is not None and request.token.num_uses == SPENT and self.store.is_open:
@@ -317,6 +356,9 @@ class Core:
         assert route is not None
         answer = handler(request, **request.captures)
         response: Response | None = await answer if inspect.isawaitable(answer) else answer
+        self.store.barrier  # noqa: B018 (refuses what was sealed while it waited)
+        if getattr(self.mounts.get(mount.path), "uuid", "") != mount.uuid:
+            raise VaultError(404, f'no handler for route "{full}". route entry not found.')  # unmounted or moved while it waited
         if request.operation == LIST and response is not None and not (response.data or {}).get("keys", True):
             raise not_found()
         if response is not None:
@@ -344,10 +386,13 @@ class Core:
         if token is not None and token.num_uses == SPENT:
             raise VaultError(400, "Secret cannot be returned; token had one use left, so leased credentials were immediately revoked.")
         limits = Limits(self.default_ttl(mount), self.max_ttl(mount), max_ttl=lease.max_ttl)
-        ttl, warnings = grant(limits, lease.ttl, self.now(), self.now())
+        now = self.now()
+        ttl, warnings = grant(limits, lease.ttl, now, now)
         response.warnings += warnings
         owner = "" if token is None else token.id
-        entry = self.leases.issue(request.transaction, request.full_path, mount.accessor, owner, lease, ttl, self.now())
+        if token is not None and token.type == "batch":  # which nobody can revoke: its parent's end, or its own, is the lease's
+            owner, ttl = token.parent or token.id, min(ttl, token.expires - now)
+        entry = self.leases.issue(request.transaction, request.full_path, mount.accessor, owner, lease, ttl, now)
         return {"lease_id": entry.id, "lease_duration": int(ttl), "renewable": lease.renewable}
 
     def log_in(self, transaction: Transaction, mount: Mount, path: str, auth: Auth, warnings: list[str]) -> dict[str, Any]:
@@ -407,7 +452,7 @@ class Core:
 
     def _audit(self, kind: str, outcome: Outcome, error: str = "") -> None:
         if self.audit.devices:
-            self.audit.log(kind, outcome, error)
+            self.audit.log(kind, outcome, redact(error, outcome.request.data) if error else "")
 
 
 def _stray_parameters(request: Request, route: Route) -> list[str]:

@@ -45,15 +45,18 @@ class Leases:
 
     def __init__(self, store: Store, tokens: Tokens, find_backend: FindBackend) -> None:
         self._store, self._tokens, self._find_backend = store, tokens, find_backend
-        self._ending: list[tuple[float, str, str]] = []  # (when, "lease" or "token", id): a heap; entries may be outdated
+        self._ending: list[tuple[float, str, str]] = []  # (when to look, "lease" or "token", id): a heap
+        self._looks: dict[tuple[str, str], float] = {}  # (kind, id): when it will be looked at; what was renewed meanwhile, once more
 
     def watch(self, kind: str, id: str, expires: float) -> None:
         """A lease or token of which this is (now) the end."""
-        if expires:
+        if expires and expires < self._looks.get((kind, id), float("inf")):
+            self._looks[kind, id] = expires
             heapq.heappush(self._ending, (expires, kind, id))
 
     def forget_all(self) -> None:
         self._ending.clear()
+        self._looks.clear()
 
     def load(self, transaction: Transaction) -> None:
         """Learn every end from the storage."""
@@ -123,13 +126,19 @@ class Leases:
         """End what is due, at most BATCH of it; True when there may be more. One that fails is tried again later."""
         due: list[tuple[float, str, str]] = []
         while self._ending and self._ending[0][0] <= now and len(due) < BATCH:
-            due.append(heapq.heappop(self._ending))
+            when, kind, id = heapq.heappop(self._ending)
+            if self._looks.get((kind, id)) == when:
+                del self._looks[kind, id]
+                due.append((when, kind, id))
         for _, kind, id in due:
-            found = transaction.get((LEASE if kind == "lease" else ID) + id)
-            if found is None or not found["expires"] or found["expires"] > now:  # gone, or renewed and listed again
-                continue
             before = dict(transaction.changes)
             try:
+                found = transaction.get((LEASE if kind == "lease" else ID) + id)
+                if found is None:  # gone
+                    continue
+                if not found["expires"] or found["expires"] > now:  # renewed
+                    self.watch(kind, id, found["expires"])
+                    continue
                 if kind == "lease":
                     self.revoke(transaction, id)
                 else:

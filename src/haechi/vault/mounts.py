@@ -54,16 +54,21 @@ class MountTable:
 
     def __init__(self) -> None:
         self._by_path: dict[str, Mount] = {}
+        self._deepest = 0  # segments of the longest path
+
+    def _take(self, mounts: dict[str, Mount]) -> None:
+        self._by_path = mounts
+        self._deepest = max((path.count("/") for path in mounts), default=0)
 
     def load(self, transaction: Transaction) -> None:
         """Read the table from the storage."""
         entries = (transaction.get(self.PREFIX + uuid) for uuid in transaction.list(self.PREFIX))
-        self._by_path = {mount.path: mount for mount in (Mount(**entry) for entry in entries if entry)}
+        self._take({mount.path: mount for mount in (Mount(**entry) for entry in entries if entry)})
 
     def save(self, transaction: Transaction, mount: Mount) -> None:
         """Add a mount, or keep what was changed in one. The table changes at once; a failed commit loads it anew."""
         transaction.put(self.PREFIX + mount.uuid, mount.stored())
-        self._by_path = {path: m for path, m in self._by_path.items() if m.uuid != mount.uuid} | {mount.path: mount}
+        self._take({path: m for path, m in self._by_path.items() if m.uuid != mount.uuid} | {mount.path: mount})
 
     def remove(self, transaction: Transaction, mount: Mount) -> None:
         transaction.delete(self.PREFIX + mount.uuid)
@@ -78,13 +83,12 @@ class MountTable:
 
     def find(self, path: str) -> Mount | None:
         """The mount that answers for a request path; one that lacks only the mount's last "/" fits too."""
-        place = path + "/"
-        while place:
-            found = self._by_path.get(place)
+        segments = path.split("/", self._deepest)[: self._deepest]  # a path may have thousands, a mount has few
+        while segments:
+            found = self._by_path.get("/".join(segments) + "/")
             if found is not None:
                 return found
-            above, slash, _ = place[:-1].rpartition("/")
-            place = above + slash
+            segments.pop()
         return None
 
     def conflict(self, path: str) -> str:

@@ -6,6 +6,7 @@ They stand before the core's steps: no policies, no audit (as in Vault). `OPERAT
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,7 +15,6 @@ from haechi.vault.ceremonies import read_number
 from haechi.vault.core import Core
 from haechi.vault.errors import VaultError, invalid
 from haechi.vault.seal import SealConfig, describe, parse_share
-from haechi.vault.tokens import Token
 
 Body = dict[str, Any]
 Answer = tuple[int, Body | None]
@@ -55,7 +55,7 @@ class Operator:
         codes = {"activecode": 200, "sealedcode": 503, "uninitcode": 501}
         for name, value in query.items():
             if name in codes:
-                if not str(value).isdecimal() or not 100 <= int(value) <= 999:
+                if not re.fullmatch("[2-5][0-9]{2}", str(value)):
                     raise invalid(f"bad status code for {name}")
                 codes[name] = int(value)
         status = codes["uninitcode"] if not initialized else codes["sealedcode"] if sealed else codes["activecode"]
@@ -91,8 +91,11 @@ class Operator:
 
     # Init, unseal, seal.
 
-    async def initialize(self, body: Body) -> Body:
-        """Make the keys and the first root token; the answer is the only copy of both. The Vault stays sealed."""
+    def initialize(self, body: Body) -> Body:
+        """Make the keys and the first root token; the answer is the only copy of both. The Vault stays sealed.
+
+        Nothing else runs meanwhile, and all is stored in one commit: of two at once one is refused, and a crash leaves all or nothing.
+        """
         core = self._core
         if core.seal.config is not None:
             raise invalid("Vault is already initialized")
@@ -105,23 +108,13 @@ class Operator:
         config.check()
         if read_number(body, "stored_shares") not in (0, config.shares):
             raise invalid("parameters stored_shares not applicable to seal type shamir")
-        storage = core.store.storage
-        storage.commit({key: None for key in storage.keys("")})  # what an init left that was cut off
-        shares, barrier = core.seal.initialize(config)
-        core.store.open(barrier)
-        try:
-            transaction = core.store.begin()
-            token = Token("", "", ["root"], "auth/token/root", display_name="root", created=core.now(), renewable=False)
-            text = core.hand_out(transaction, token)["client_token"]
-            await core.store.settle(transaction)
-            core.seal.finish()
-        finally:
-            await core.store.close()
-            core.leases.forget_all()
+        shares, barrier, stored = core.seal.initialize(config)
+        made: list[str] = []
+        core.store.write_first(barrier, stored, lambda transaction: made.append(core.make_root_token(transaction)))
         return {
             "keys": [share.hex() for share in shares],
             "keys_base64": [base64.b64encode(share).decode() for share in shares],
-            "root_token": text,
+            "root_token": made[0],
         }
 
     async def unseal(self, body: Body) -> Body:

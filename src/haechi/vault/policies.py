@@ -40,7 +40,7 @@ class Policies:
 
     def names(self, transaction: Transaction) -> list[str]:
         """Every policy but response-wrapping, sorted, root last as Vault lists it."""
-        return [*sorted({*transaction.list(PREFIX), "default"}), "root"]
+        return [*sorted({*(path[len(PREFIX) :] for path in transaction.paths(PREFIX)), "default"}), "root"]
 
     def write(self, transaction: Transaction, name: str, text: str) -> None:
         """Raises VaultError 400 for a text that does not parse and for the fixed ones."""

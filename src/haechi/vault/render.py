@@ -18,7 +18,7 @@ def envelope(outcome: Outcome) -> dict[str, Any]:
     """The whole answer as an object."""
     response = outcome.response
     assert response is not None
-    if response.envelope is not None:
+    if response.envelope is not None and outcome.wrap is None:
         return response.envelope
     if response.bare:
         return response.data or {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import json
 import os
 import uuid
@@ -54,11 +55,13 @@ class Progress:
     nonce: str = ""
     parts: list[bytes] = field(default_factory=list, repr=False)
 
-    def add(self, share: bytes) -> None:
-        """A share given twice counts once."""
+    def add(self, share: bytes) -> bool:
+        """False for a share that was given before: it counts once."""
         self.nonce = self.nonce or str(uuid.uuid4())
-        if share not in self.parts:
-            self.parts.append(share)
+        if any(hmac.compare_digest(share, part) for part in self.parts):
+            return False
+        self.parts.append(share)
+        return True
 
 
 def parse_share(text: str) -> bytes:
@@ -95,17 +98,12 @@ class Seal:
         found = self._storage.get(CONFIG)
         return SealConfig(**json.loads(found)) if found else None
 
-    def initialize(self, config: SealConfig) -> tuple[list[bytes], Barrier]:
-        """Make the keys: the shares, and a barrier for whoever writes the first entries. `finish` must follow."""
+    def initialize(self, config: SealConfig) -> tuple[list[bytes], Barrier, dict[str, bytes | None]]:
+        """Make the keys: the shares, a barrier for whoever makes the first entries, and what to store together with those."""
         keyring = Keyring.generate(self._now())
         unseal_key = os.urandom(KEY_BYTES)
-        self._first = {**self._sealed_root(unseal_key, keyring, config), **self._sealed_keyring(keyring)}
-        return split_key(unseal_key, config), Barrier(keyring)
-
-    def finish(self) -> None:
-        """Store what `initialize` made; from here on this Vault is initialised."""
-        self._storage.commit(self._first)
-        del self._first
+        stored = {**self._sealed_root(unseal_key, keyring, config), **self._sealed_keyring(keyring)}
+        return split_key(unseal_key, config), Barrier(keyring), stored
 
     def _sealed_root(self, unseal_key: bytes, keyring: Keyring, config: SealConfig) -> dict[str, bytes | None]:
         stored = json.dumps({"shares": config.shares, "threshold": config.threshold}).encode()

@@ -72,7 +72,7 @@ async def _serve(config: Config, storage: Storage, dev_root: str | None) -> None
     for listener, context in zip(config.listeners, contexts, strict=True):
         api = Api(core, operator, listener.max_request_size, listener.max_request_duration)
         settings = uvicorn.Config(
-            api, interface="asgi3", lifespan="off", log_config=None, access_log=False, proxy_headers=False, timeout_keep_alive=75
+            api, interface="asgi3", lifespan="off", log_config=None, access_log=False, proxy_headers=False, timeout_keep_alive=75, ws="none"
         )
         settings.load()
         state = ServerState()
@@ -142,7 +142,7 @@ async def _open_dev(core: Core, operator: Operator, root: str) -> None:
     """-dev: initialised and unsealed with one share, kv-v2 at secret/; key and token are printed."""
     from haechi.vault.logical import Request
 
-    made = await operator.initialize({"secret_shares": 1, "secret_threshold": 1})
+    made = operator.initialize({"secret_shares": 1, "secret_threshold": 1})
     await operator.unseal({"key": made["keys"][0]})
     token = made["root_token"]
     if root:

@@ -1,7 +1,7 @@
 """Shamir's secret sharing over GF(2^8), polynomial 0x11B, as Vault splits its unseal key.
 
-A share is one y byte per byte of the secret, then its x byte. Arithmetic takes the same time for every value: products come from
-shifts and masks, never from a table or a branch on the secret.
+A share is one y byte per byte of the secret, then its x byte. Products come from shifts and masks, never from a table or a branch on
+the secret; all bytes of a secret are worked on at once, as lanes of one large integer.
 """
 
 from __future__ import annotations
@@ -28,6 +28,16 @@ def inverse(a: int) -> int:
     return result
 
 
+def _scale(lanes: int, factor: int, ones: int) -> int:
+    """Every byte of `lanes` times `factor`, which is public. `ones` has a 1 in each byte."""
+    product = 0
+    for bit in range(8):
+        product ^= -((factor >> bit) & 1) & lanes
+        high = (lanes >> 7) & ones
+        lanes = ((lanes ^ (high << 7)) << 1) ^ (high * 0x1B)
+    return product
+
+
 def split(secret: bytes, shares: int, threshold: int) -> list[bytes]:
     """`shares` shares of len(secret) + 1 bytes, any `threshold` of which give the secret back. Raises ValueError on bad numbers."""
     if not 2 <= threshold <= shares <= 255:
@@ -38,15 +48,16 @@ def split(secret: bytes, shares: int, threshold: int) -> list[bytes]:
     for i in range(255 - 1, 0, -1):  # Fisher-Yates with a cryptographic source
         j = secrets.randbelow(i + 1)
         places[i], places[j] = places[j], places[i]
-    polynomials = [bytes([byte]) + secrets.token_bytes(threshold - 1) for byte in secret]
-    return [bytes([*(_evaluate(p, x) for p in polynomials), x]) for x in places[:shares]]
-
-
-def _evaluate(polynomial: bytes, x: int) -> int:
-    value = 0
-    for coefficient in reversed(polynomial):
-        value = multiply(value, x) ^ coefficient
-    return value
+    size = len(secret)
+    ones = int.from_bytes(b"\x01" * size)
+    coefficients = [int.from_bytes(each) for each in (secret, *(secrets.token_bytes(size) for _ in range(threshold - 1)))]
+    shared = []
+    for x in places[:shares]:
+        value = 0
+        for coefficient in reversed(coefficients):
+            value = _scale(value, x, ones) ^ coefficient
+        shared.append(value.to_bytes(size) + bytes([x]))
+    return shared
 
 
 def combine(parts: Sequence[bytes]) -> bytes:
@@ -63,15 +74,12 @@ def combine(parts: Sequence[bytes]) -> bytes:
         raise ValueError("invalid part detected")
     if len(set(places)) != len(places):
         raise ValueError("duplicate part detected")
-    weights = []
-    for i, x in enumerate(places):
-        weight = 1
-        for j, other in enumerate(places):
-            if i != j:
-                weight = multiply(weight, multiply(other, inverse(x ^ other)))
-        weights.append(weight)
-    secret = bytearray(size - 1)
-    for part, weight in zip(parts, weights, strict=True):
-        for i in range(size - 1):
-            secret[i] ^= multiply(part[i], weight)
-    return bytes(secret)
+    ones = int.from_bytes(b"\x01" * (size - 1))
+    secret = 0
+    for part, x in zip(parts, places, strict=True):
+        above, below = 1, 1
+        for other in places:
+            if other != x:
+                above, below = multiply(above, other), multiply(below, x ^ other)
+        secret ^= _scale(int.from_bytes(part[:-1]), multiply(above, inverse(below)), ones)
+    return secret.to_bytes(size - 1)

@@ -6,6 +6,7 @@ another class with these five methods.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -115,8 +116,8 @@ class SqliteStorage:
                 self._writer.executemany("delete from entry where key = ?", gone)
                 self._writer.executemany("insert or replace into entry values (?, ?)", kept)
                 self._writer.execute("commit")
-            except sqlite3.Error as error:
-                if self._writer.in_transaction:
+            except Exception as error:
+                with contextlib.suppress(sqlite3.Error):  # such as: there is none, or the disk fails here too
                     self._writer.execute("rollback")
                 raise Unavailable(f"the storage could not be written: {error}") from None
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any
 
-from haechi.vault.auth.common import TOKEN_FIELDS, check_blocks, merge_token_params, parse_policies, render_token_params
+from haechi.vault.auth.common import TOKEN_FIELDS, merge_token_params, parse_policies, render_token_params
 from haechi.vault.clock import render_time
 from haechi.vault.errors import VaultError, invalid, not_found
 from haechi.vault.logical import Auth, Request, Response, Route, listing
@@ -410,7 +410,6 @@ class TokenMethod(CoreBackend):
             raise invalid("given role path suffix contains invalid characters")
         if role["allowed_entity_aliases"]:
             raise invalid("allowed_entity_aliases is not supported: there is no identity engine")
-        check_blocks(role["token_bound_cidrs"])
         request.view.put(f"role/{role_name}", role)
 
     def delete_role(self, request: Request, role_name: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from haechi.vault.clock import render_time
-from haechi.vault.errors import invalid, not_found
+from haechi.vault.errors import denied, invalid, not_found
 from haechi.vault.leases import LeaseEntry
 from haechi.vault.logical import Lease, Request, Response, Route, listing
 from haechi.vault.store import PrefixView
@@ -64,6 +64,10 @@ class LeasePaths(CoreBackend):
         raise not_found()
 
     def list_leases(self, request: Request, prefix: str = "") -> Response:
+        """All of them, as those below a prefix, are for sudo; the route without a prefix is shared with the look-up of one."""
+        acl = self.access(request)
+        if acl is None or not acl.check("list", request.full_path.rstrip("/") + "/").sudo:
+            raise denied()
         folder = prefix.strip("/")
         return listing(self.core.leases.list(request.transaction, f"{folder}/" if folder else ""))
 
