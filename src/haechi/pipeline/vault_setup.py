@@ -56,7 +56,7 @@ def setup_vault(run: Run) -> str:
     known = read_known(run.target)
     assert known is not None, "vault-apply comes first"
     with client(run.target) as vault:
-        _log_in(run, vault, known)
+        log_in(run, vault, known)
         done = list(_converge(run, vault, known))
     return "; ".join(done) or "nothing to change"
 
@@ -67,7 +67,7 @@ def read_passwords(target: Target) -> dict[str, str]:
     return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
-def _log_in(run: Run, vault: Vault, known: Known) -> None:
+def log_in(run: Run, vault: Vault, known: Known) -> None:
     """With the first token that Vault knows: of this run's init, the admin's, the root token that was written down, VAULT_TOKEN."""
     given = os.environ.get("VAULT_TOKEN", "")
     password = read_passwords(run.target).get("admin", "")
