@@ -8,7 +8,6 @@ is deterministic: entries can be found and listed, and read from the disk tell o
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import json
 import os
@@ -172,4 +171,4 @@ class Barrier:
 
     def keyed_hash(self, text: str) -> str:
         """HMAC-SHA256 in hex."""
-        return hmac.new(self.keyring.hashes, _bytes(text), hashlib.sha256).hexdigest()
+        return hmac.digest(self.keyring.hashes, _bytes(text), "sha256").hex()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from haechi.vault.logical import Backend, Lease, View
@@ -75,7 +75,7 @@ class Leases:
         return entry
 
     def save(self, transaction: Transaction, entry: LeaseEntry) -> None:
-        transaction.put(LEASE + entry.id, asdict(entry))
+        transaction.put(LEASE + entry.id, vars(entry))
         self.watch("lease", entry.id, entry.expires)
 
     def get(self, transaction: Transaction, lease_id: str) -> LeaseEntry | None:

@@ -40,7 +40,7 @@ class Transaction:
         """The object at a path, or None. Raises VaultError 400 for an absurdly long path, as all of these do."""
         _check(path)
         text = self.changes[path] if path in self.changes else self._store.read(path, self)
-        found: dict[str, Any] | None = None if text is None else json.loads(text)
+        found: dict[str, Any] | None = None if text is None else json.loads(text.decode())  # json looks for the encoding of bytes
         return found
 
     def put(self, path: str, value: Mapping[str, Any]) -> None:

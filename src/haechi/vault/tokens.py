@@ -12,7 +12,7 @@ import json
 import secrets
 import string
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from haechi.vault.barrier import BarrierError
@@ -25,8 +25,11 @@ SPENT = -1  # num_uses of a token in its last use
 
 
 def random_text(length: int) -> str:
-    """Base62."""
-    return "".join(secrets.choice(LETTERS) for _ in range(length))
+    """Base62, each letter as likely as any other: bytes beyond the last whole round of letters are left out."""
+    found = ""
+    while len(found) < length:
+        found += "".join(LETTERS[byte % 62] for byte in secrets.token_bytes(2 * length) if byte < 248)
+    return found[:length]
 
 
 @dataclass
@@ -87,7 +90,7 @@ class Tokens:
 
     def _seal_batch(self, token: Token) -> str:
         token.id, token.accessor = random_text(24), ""
-        blob = self._store.barrier.seal_value(BATCH, json.dumps(asdict(token)).encode())
+        blob = self._store.barrier.seal_value(BATCH, json.dumps(vars(token)).encode())
         return "hvb." + base64.urlsafe_b64encode(blob).decode().rstrip("=")
 
     def _open_batch(self, text: str) -> Token | None:
@@ -98,7 +101,7 @@ class Tokens:
             return None
 
     def save(self, transaction: Transaction, token: Token) -> None:
-        transaction.put(ID + token.id, asdict(token))
+        transaction.put(ID + token.id, vars(token))
 
     def find(self, transaction: Transaction, text: str, now: float) -> Token | None:
         """The living token with this text, or None. One in its last use does not live."""
