@@ -90,6 +90,7 @@ class LocalCloud:
 
     def __init__(self, home: Path) -> None:
         self.dataplane = RecordingDataplane()
+        self.headers: dict[str, str] = {}  # sent with every call
         self.store = Store(home / "cloud.db")
         if self.store.view().get("access_key", KEY) is None:
             with self.store.write() as tx:
@@ -143,7 +144,7 @@ class LocalCloud:
             "Timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         query["Signature"] = acs.sign_v1("POST", {**flat, **query}, secret)
-        response = self.send("POST", query, data=flat)
+        response = self.send("POST", query, data=flat, headers=self.headers)
         body = json.loads(response.content)
         if response.status_code != 200:
             raise Refused(response.status_code, body)

@@ -9,7 +9,6 @@ import sys
 import time
 from typing import Annotated, Any, NoReturn
 
-import httpx
 import typer
 
 from haechi.settings import SettingsError, Target, read_target
@@ -205,22 +204,9 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Compare this machine with what the cloud promised; exit 2 when they differ."""
-    from haechi.clients.control import ControlClient
-    from haechi.pipeline.run import Run
-    from haechi.pipeline.steps import start_server
-    from haechi.pipeline.up import blueprint
+    from haechi.pipeline.doctor import examine
 
-    chosen = read_target(target)
-    control = ControlClient(chosen.control)
-    mended: list[dict[str, str]] = []
-    if control.health() is None and fix:
-        start_server(Run(chosen, blueprint(), lambda line: None))
-        mended.append({"kind": "server", "id": "cloud", "what": "the cloud server was not running"})
-    try:
-        result = control.doctor(fix)
-    except (httpx.TransportError, OSError):
-        result = {"faults": [{"kind": "server", "id": "cloud", "what": "the cloud server is not running"}], "mended": []}
-    result["mended"] = [*mended, *result["mended"]]
+    result = examine(read_target(target), fix)
     if as_json:
         _print(result)
     else:

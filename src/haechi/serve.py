@@ -32,7 +32,7 @@ from haechi.cloud.machines import Machines
 from haechi.cloud.products.ecs.images import resume_images
 from haechi.cloud.products.ecs.lifetime import release_due
 from haechi.cloud.products.ecs.removal import remove_instance
-from haechi.cloud.runtime import Runtime
+from haechi.cloud.runtime import PATIENCE, Runtime
 from haechi.cloud.store import Store
 from haechi.cloud.trace import Trace
 from haechi.dataplane.image import Images
@@ -132,7 +132,7 @@ async def _cloud(target: Target) -> None:
     linklocal = LinkLocal(site, loop)
     dataplane = Dataplane(site, linklocal.follow)
     machines = Machines(store, dataplane, render_plan, remove_instance, site.home / "boot-id")
-    runtime = Runtime(site, store, dataplane, machines, render_plan, account, target.region)
+    runtime = Runtime(site, store, dataplane, machines, render_plan, account, target.region, PATIENCE)
     control = Control(runtime, stop.set)
     door = Door(Gateway(runtime, trace), authority.server_context(site.home / "ca"), target.port)
 

@@ -29,9 +29,9 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     made.down()
 
 
-def two(lab: Lab, *, mbps: int = 0, nat: int = 9) -> Plan:
+def two(lab: Lab, *, mbps: int = 0, mbps_in: int = 0, nat: int = 9) -> Plan:
     """a and b with public addresses 11 and 12, c without one."""
-    publics = (Public(lab.public(11), "net1", A, mbps), Public(lab.public(12), "net1", B))
+    publics = (Public(lab.public(11), "net1", A, mbps, mbps_in), Public(lab.public(12), "net1", B))
     hosts = (host("a", A), host("b", B), host("c", C))
     return plan(hosts, (OPEN,), publics, [network(nat=lab.public(nat) if nat else "")])
 
@@ -262,6 +262,8 @@ def test_bandwidth(lab: Lab, inward: bool) -> None:
     outer, inner = lab.pair("", lab.public(11), "a", 7000)
     sender, receiver = (outer, inner) if inward else (inner, outer)
     assert 15 < megabits(sender, receiver, 1.5) < 26
+    lab.networks.apply(two(lab, mbps=50, mbps_in=20))
+    assert (megabits(sender, receiver, 1.5) < 26) is inward
     lab.networks.apply(two(lab, mbps=0))
     assert megabits(sender, receiver, 0.5) > 100
 

@@ -31,7 +31,7 @@ CHROMIUM = (
     "disable-component-update",
     "disable-sync",
 )
-ROWS = ["4.1", "4.2", "4.3", "4.4", "4.5", "4.8", "4.9", "4.10", "4.11"]
+ROWS = ["4.1", "4.2", "4.3", "4.4", "4.5", "4.5.5", "4.6", "4.7", "4.8", "4.9", "4.10", "4.11"]
 
 
 def status(story: Story) -> dict[str, Any]:

@@ -170,7 +170,7 @@ def test_a_public_address_comes_with_bandwidth(bench: Bench) -> None:
     id = bench.run(InternetMaxBandwidthOut=5)
     address = bench.get(id)["PublicIpAddress"]["IpAddress"][0]
     public = bench.cloud.dataplane.plan.publics[address]
-    assert (public.private, public.network, public.mbps) == ("10.1.0.1", bench.vpc, 5)
+    assert (public.private, public.network, public.mbps, public.mbps_in) == ("10.1.0.1", bench.vpc, 5, 10)
     assert bench.get(id)["InternetMaxBandwidthIn"] == 10
     assert bench.get(bench.run())["PublicIpAddress"]["IpAddress"] == []
 

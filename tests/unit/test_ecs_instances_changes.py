@@ -82,7 +82,8 @@ def test_bandwidth(bench: Bench) -> None:
     assert seen["PublicIpAddress"]["IpAddress"] == []
     cloud.call("ModifyInstanceNetworkSpec", InstanceId=id, InternetMaxBandwidthOut=30, AllocatePublicIp=True)
     (address,) = bench.get(id)["PublicIpAddress"]["IpAddress"]
-    assert cloud.dataplane.plan.publics[address].mbps == 30
+    public = cloud.dataplane.plan.publics[address]
+    assert (public.mbps, public.mbps_in) == (30, 30)
     refused(
         cloud, "ModifyInstanceNetworkSpec", "InvalidInternetMaxBandwidthOut.ValueNotSupported", InstanceId=id, InternetMaxBandwidthOut=101
     )

@@ -110,7 +110,7 @@ def test_bind_and_unbind(cloud: LocalCloud) -> None:
     assert (seen["Status"], seen["InstanceId"], seen["InstanceType"], seen["Mode"]) == ("InUse", "i-1", "EcsInstance", "NAT")
     assert (seen["PrivateIpAddress"], seen["VpcId"]) == ("", "")
     public = cloud.dataplane.plan.publics[seen["IpAddress"]]
-    assert (public.network, public.private, public.mbps) == ("vpc-1", "10.0.1.3", 7)
+    assert (public.network, public.private, public.mbps, public.mbps_in) == ("vpc-1", "10.0.1.3", 7, 10)
     cloud.call("ModifyEipAddressAttribute", AllocationId=eip, Bandwidth="9", Name="n")
     assert cloud.dataplane.plan.publics[seen["IpAddress"]].mbps == 9
     other = allocate(cloud)

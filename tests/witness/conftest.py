@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,21 +36,28 @@ class Server:
         return done.stdout
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@contextmanager
+def running(site: int, home: Path) -> Iterator[Server]:
     """Starts with `haechi doctor --fix`, ends with `haechi down --purge`."""
-    home = tmp_path_factory.mktemp("haechi") / "home"
     environment = {
-        "HAECHI_SITE": str(SITE),
+        "HAECHI_SITE": str(site),
         "HAECHI_HOME": str(home),
         "HAECHI_CACHE": os.environ.get("HAECHI_CACHE", "/var/cache/haechi"),
         "HAECHI_PROVIDERS": "local",
     }
     probe = Server(0, "", "", "", environment, {}, home)
     probe.haechi("prepare")
-    probe.haechi("doctor", "--fix")
-    tools = json.loads(probe.haechi("env", "--json"))
-    known = json.loads((home / "credentials.json").read_text())
-    port = int(tools["HTTP_PROXY"].rsplit(":", 1)[1])
-    yield Server(port, known["access_key_id"], known["access_key_secret"], known["account"], environment, tools, home)
-    probe.haechi("down", "--purge")
+    try:
+        probe.haechi("doctor", "--fix")
+        tools = json.loads(probe.haechi("env", "--json"))
+        known = json.loads((home / "credentials.json").read_text())
+        port = int(tools["HTTP_PROXY"].rsplit(":", 1)[1])
+        yield Server(port, known["access_key_id"], known["access_key_secret"], known["account"], environment, tools, home)
+    finally:
+        probe.haechi("down", "--purge")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running(SITE, tmp_path_factory.mktemp("haechi") / "home") as server:
+        yield server

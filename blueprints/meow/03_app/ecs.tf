@@ -1,6 +1,8 @@
 locals {
   tags = { blueprint = "${var.name}/03_app" }
 
+  # What makes a plain Debian serve the page, at its first boot; the golden image needs none of it.
+  user_data = "#!/bin/bash\n${local.otp_login}${local.deploy_app}"
   otp_login = var.vault_addr == "" ? "" : templatefile("${path.module}/files/otp_login.sh.tftpl", {
     vault_addr = var.vault_addr
     url        = var.ssh_helper_url
@@ -16,9 +18,16 @@ locals {
 }
 
 data "alicloud_images" "app" {
-  name_regex  = var.image_name_regex
-  owners      = var.image_owners
+  name_regex  = coalesce(var.image_name_regex, var.golden ? "^${var.name}-golden-" : "^debian_12")
+  owners      = coalesce(var.image_owners, var.golden ? "self" : "system")
   most_recent = true
+
+  lifecycle {
+    postcondition {
+      condition     = length(self.images) > 0
+      error_message = "There is no image with such a name. 02_image makes the golden one, with Packer; golden = false boots a public Debian instead."
+    }
+  }
 }
 
 data "alicloud_instance_types" "app" {
@@ -47,20 +56,20 @@ resource "alicloud_instance" "app" {
   internet_charge_type       = "PayByTraffic"
   internet_max_bandwidth_out = 100
   key_name                   = var.public_key == "" ? null : alicloud_ecs_key_pair.operator[0].key_pair_name
-  user_data                  = "#!/bin/bash\n${local.otp_login}${local.deploy_app}"
+  user_data                  = var.golden ? null : local.user_data
   tags                       = local.tags
 
   lifecycle {
     ignore_changes       = [user_data] # it runs once: a change later would only restart the instance
-    replace_triggered_by = [terraform_data.otp_login]
+    replace_triggered_by = [terraform_data.made_of]
     precondition {
-      condition     = var.vault_addr == "" || (var.ssh_helper_url != "" && var.ssh_helper_sha256 != "")
+      condition     = var.golden || var.vault_addr == "" || (var.ssh_helper_url != "" && var.ssh_helper_sha256 != "")
       error_message = "One-time passwords (vault_addr) need ssh_helper_url and ssh_helper_sha256; `haechi up` gives them."
     }
   }
 }
 
-# Hosts keep for life whom they ask about one-time passwords, so another Vault means other hosts.
-resource "terraform_data" "otp_login" {
-  input = [var.vault_addr, var.ssh_otp_mount, var.ssh_otp_role, var.ssh_otp_user]
+# Hosts keep for life whom they ask about one-time passwords: another golden image, or another Vault, means other hosts.
+resource "terraform_data" "made_of" {
+  input = var.golden ? [data.alicloud_images.app.images[0].id] : [var.vault_addr, var.ssh_otp_mount, var.ssh_otp_role, var.ssh_otp_user]
 }

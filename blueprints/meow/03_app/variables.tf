@@ -20,16 +20,22 @@ variable "instance_count" {
   }
 }
 
+variable "golden" {
+  description = "Boot the golden image of 02_image, in which page and one-time passwords are; else a public image that user data makes so."
+  type        = bool
+  default     = false
+}
+
 variable "image_name_regex" {
-  description = "The newest image whose name matches is booted."
+  description = "The newest image whose name matches is booted; null for the golden one's, or the public Debian 12's."
   type        = string
-  default     = "^debian_12"
+  default     = null
 }
 
 variable "image_owners" {
-  description = "Who owns that image: system for public ones, self for one's own."
+  description = "Who owns that image: system for public ones, self for one's own; null for the one that fits."
   type        = string
-  default     = "system"
+  default     = null
 }
 
 variable "operator_cidr" {
@@ -45,7 +51,7 @@ variable "public_key" {
 }
 
 variable "vault_addr" {
-  description = "Vault that checks one-time passwords, like http://203.0.113.7:8200; empty: no one-time passwords on these hosts."
+  description = "Vault that checks one-time passwords, like http://203.0.113.7:8200; empty: no one-time passwords on these hosts. Not for the golden image, which knows its own."
   type        = string
   default     = ""
   validation {

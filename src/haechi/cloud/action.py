@@ -107,7 +107,9 @@ class Call:
     runtime: Runtime
     view: View
     sent: Mapping[str, str]  # every parameter as it came, flat
+    agent: str = ""  # the client program as its User-Agent names it, when it is one whose leftovers are told
     after: list[Callable[[], object]] = field(default_factory=list)  # run once the change is stored, in order
+    begun: list[tuple[str, str]] = field(default_factory=list)  # (kind, id) of what is on its way to another Status
 
     @property
     def store(self) -> Store:
@@ -125,8 +127,9 @@ class Call:
         return self.store.now()
 
     def create(self, kind: str, prefix: str, data: Mapping[str, Any], id: str = "") -> Resource:
-        """A new resource in the caller's region, with CreatedAt set."""
-        return self.tx.put(kind, id or self.store.new_id(prefix), self.region, {"CreatedAt": self.now(), **data})
+        """A new resource in the caller's region, with CreatedAt set, and Agent if there is one to remember."""
+        agent = {"Agent": self.agent} if self.agent else {}
+        return self.tx.put(kind, id or self.store.new_id(prefix), self.region, {"CreatedAt": self.now(), **agent, **data})
 
     def find(self, kind: str, **equal: Any) -> list[Resource]:
         """Resources of the caller's region."""

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from haechi.cloud.leftovers import list_temporaries
 from haechi.cloud.products import PRODUCTS
 from haechi.cloud.runtime import Runtime
 
@@ -68,7 +69,7 @@ class Control:
         )
 
     async def doctor(self, request: Request) -> JSONResponse:
-        """Where hosts and packets differ from the plan; POST mends it and tells what is left."""
+        """Where hosts and packets differ from the plan, and what image builds made; POST mends the former and tells what is left."""
         mended: list[dict[str, Any]] = []
         faults = await asyncio.to_thread(self._runtime.inspect)
         if request.method == "POST" and faults:
@@ -76,7 +77,8 @@ class Control:
             await asyncio.to_thread(self._runtime.repair)
             faults = await asyncio.to_thread(self._runtime.inspect)
         left = {(f["kind"], f["id"], f["what"]) for f in faults}
-        return JSONResponse({"faults": faults, "mended": [m for m in mended if (m["kind"], m["id"], m["what"]) not in left]})
+        mended = [m for m in mended if (m["kind"], m["id"], m["what"]) not in left]
+        return JSONResponse({"faults": faults, "mended": mended, "temporaries": list_temporaries(self._runtime.store.view())})
 
     async def stop(self, request: Request) -> JSONResponse:
         """End the server; hosts and packets stay."""

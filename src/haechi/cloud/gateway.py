@@ -15,19 +15,21 @@ from typing import Any
 
 import orjson
 
-from haechi.cloud import acs, regions
+from haechi.cloud import acs, leftovers, regions
 from haechi.cloud.action import Action, Answer, Call, Caller, Effect
 from haechi.cloud.errors import ApiError, invalid, missing, not_found
 from haechi.cloud.products import PRODUCTS
 from haechi.cloud.products.ram.access import check_permission, find_caller
 from haechi.cloud.runtime import Runtime
-from haechi.cloud.store import Transaction
+from haechi.cloud.store import Resource, Transaction
 from haechi.cloud.trace import Trace
 
 log = logging.getLogger("haechi.gateway")
 BODY_LIMIT = 4 << 20  # bytes
 NONCES = 200_000
 TOKEN_SECONDS = 24 * 3600
+SETTLE_SECONDS = 0.02
+MOVING = ("Pending", "Starting", "Stopping", "Creating", "progressing")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -49,6 +51,7 @@ class Exchange:
     values: dict[str, Any] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
     answer: Answer = field(default_factory=dict)
+    begun: list[tuple[str, str]] = field(default_factory=list)
 
 
 class Gateway:
@@ -75,6 +78,7 @@ class Gateway:
             assert exchange.action is not None
             if exchange.action.writes:
                 exchange.answer = await asyncio.to_thread(self.run_writing, exchange)
+                await self.settle(exchange)
             else:
                 exchange.answer = self.run_reading(exchange)
             payload: Mapping[str, Any] = {"RequestId": request_id, **exchange.answer}
@@ -170,13 +174,24 @@ class Gateway:
             raise ApiError("OperationFailed.NotApplied", f"The change could not be made real, so nothing is stored: {error}") from error
         for work in call.after:
             work()
+        exchange.begun = call.begun
         return answer
+
+    async def settle(self, exchange: Exchange) -> None:
+        """Answer when what was begun is done, or after a moment: who looks at once and then every five seconds (Packer) saves those."""
+        end = time.monotonic() + self._runtime.patience
+        while exchange.begun and time.monotonic() < end:
+            view = self._runtime.store.view()
+            exchange.begun = [key for key in exchange.begun if _is_moving(view.get(*key))]
+            if exchange.begun:
+                await asyncio.sleep(SETTLE_SECONDS)
 
     def _call(self, exchange: Exchange, tx: Transaction | None) -> Call:
         assert exchange.action is not None and exchange.caller is not None
         view = tx if tx is not None else self._runtime.store.view()
         params = exchange.request.params
-        return Call(exchange.action, exchange.caller, exchange.region, exchange.request_id, self._runtime, view, params)
+        agent = leftovers.read_agent(exchange.request.headers.get("user-agent", ""))
+        return Call(exchange.action, exchange.caller, exchange.region, exchange.request_id, self._runtime, view, params, agent)
 
     def _token(self, exchange: Exchange, tx: Transaction) -> dict[str, Any] | None:
         """The memory of a ClientToken: with Answer when it was used before; None when the call carries none."""
@@ -236,6 +251,10 @@ class Gateway:
                 "ms": round(seconds * 1000, 2),
             }
         )
+
+
+def _is_moving(resource: Resource | None) -> bool:
+    return resource is not None and (resource["Status"] in MOVING or bool(resource.get("Deleting")))
 
 
 async def _read_body(receive: Receive) -> bytes:

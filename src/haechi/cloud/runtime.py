@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from haechi.cloud.machines import Machines
 
 
+PATIENCE = 3.0  # of the served cloud; seconds
+
+
 class Dataplane(Protocol):
     """What the cloud asks of the data plane (`haechi.dataplane.reconcile.Dataplane`). Failures raise RuntimeError."""
 
@@ -44,6 +47,7 @@ class Runtime:
     render: Callable[[View], Plan]
     account: str
     region: str
+    patience: float = 0.0  # seconds that an answer waits for what its action began
 
     def apply(self, view: View) -> None:
         """Make hosts and packets match a view of the store."""

@@ -11,7 +11,7 @@ from haechi.dataplane.site import Site
 
 
 def inspect_network(
-    site: Site, id: str, rules: Ruleset, base: wiring.Base, plugs: Sequence[wiring.Plug], limits: Mapping[str, int]
+    site: Site, id: str, rules: Ruleset, base: wiring.Base, plugs: Sequence[wiring.Plug], limits: rates.Limits
 ) -> list[Fault]:
     """Differences in the namespace of network `id` and its uplink. `plugs` are the ports of hosts that have a namespace."""
     netns, outer = site.netns(id), site.ifname("u", id)
@@ -22,7 +22,7 @@ def inspect_network(
     faults = [Fault("network", id, f"Network {id}: {what}") for what in _differences(site, seen, base, ways)]
     if outer not in wiring.names() or "up0" not in seen.up:
         faults.append(Fault("network", id, f"Network {id} is not connected to the machine"))
-    elif any(rates.read_rates(device, ns) != _classes(limits) for device, ns in (("up0", netns), (outer, ""))):
+    elif rates.differ(netns, outer, limits):
         faults.append(Fault("public", id, f"Network {id}: the bandwidth of its public addresses is not limited as planned"))
     faults += _inspect_ports(site, id, seen, plugs)
     if ruleset.differs(rules, netns):
@@ -72,10 +72,6 @@ def _inspect_ports(site: Site, id: str, seen: wiring.Seen, plugs: Sequence[wirin
 
 def _guards(plug: wiring.Plug) -> tuple[str, str]:
     return f"net/ipv4/conf/{plug.interface}/rp_filter", f"net/ipv4/conf/{plug.interface}/proxy_arp"
-
-
-def _classes(limits: Mapping[str, int]) -> dict[str, int]:
-    return {rates.class_of(address): mbps for address, mbps in limits.items()}
 
 
 def read_publics(site: Site, networks: Iterable[str]) -> dict[str, str]:

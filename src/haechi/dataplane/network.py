@@ -28,7 +28,7 @@ class Applied:
     rules: Ruleset
     base: wiring.Base
     plugs: Mapping[str, str]  # marks by interface
-    limits: Mapping[str, int]  # Mbit/s by public address
+    limits: rates.Limits
 
 
 class Networks:
@@ -148,7 +148,7 @@ class Networks:
             self._cut(plan, network.id)
         self._applied[network.id] = Applied(wiring.inode(netns), rules, base, marks, limits)
 
-    def _wanted(self, plan: Plan, network: Network) -> tuple[Ruleset, wiring.Base, list[wiring.Plug], dict[str, int]]:
+    def _wanted(self, plan: Plan, network: Network) -> tuple[Ruleset, wiring.Base, list[wiring.Plug], rates.Limits]:
         mirrors = self._read_mirrors()
         rules = firewall.render_rules(
             plan, network, prefix=self._site.prefix, ifname=lambda id: self._site.ifname("p", id), mirrors=mirrors
@@ -157,7 +157,8 @@ class Networks:
         taken = [address for host in hosts for address in (host.port.address, *host.port.secondary)]
         base = wiring.render_base(network, mirrors, taken, self._site.outside)
         plugs = [plug for host in hosts if (plug := self._plug(plan, host))]
-        limits = {public.address: public.mbps for public in plan.publics.values() if public.network == network.id and public.mbps}
+        publics = [public for public in plan.publics.values() if public.network == network.id and public.mbps]
+        limits = {public.address: (public.mbps, public.mbps_in or public.mbps) for public in publics}
         return rules, base, plugs, limits
 
     def _plug(self, plan: Plan, host: Host) -> wiring.Plug | None:
@@ -196,7 +197,7 @@ class Networks:
         ports = {name: mark for name, mark in seen.links.items() if name.startswith(f"{self._site.prefix}p")}
         wiring.settle(netns, [plug for plug in plugs if ports.get(plug.interface) == plug.mark])
         routes = frozenset(route for route in seen.routes - ways if " dev " not in route or route.endswith(" dev up0"))
-        unknown = {"": 0}  # whatever limits there are, set them anew
+        unknown = {"": (0, 0)}  # whatever limits there are, set them anew
         return Applied(0, rules, wiring.Base(seen.addresses, routes), ports, unknown)
 
     def _apply_plugs(self, netns: str, have: Mapping[str, str], plugs: list[wiring.Plug]) -> dict[str, str]:

@@ -68,12 +68,13 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Public:
-    """A public address, translated one to one to `private` in `network`. `mbps` 0: not limited."""
+    """A public address, translated one to one to `private` in `network`. `mbps` 0: not limited; `mbps_in` 0: inward as outward."""
 
     address: str
     network: str
     private: str
     mbps: int = 0
+    mbps_in: int = 0
 
 
 @dataclass(frozen=True, slots=True)

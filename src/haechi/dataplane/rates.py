@@ -11,13 +11,14 @@ from ipaddress import IPv4Address
 
 from haechi.dataplane import kernel
 
+Limits = Mapping[str, tuple[int, int]]  # Mbit/s outward and inward, by public address
 BURST_SECONDS = 0.1
 SCALE = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 QUEUE_LEAST = 131072  # bytes; a queue must hold a few of the kernel's 64 KiB segments
 
 
 def render_rates(device: str, side: str, limits: Mapping[str, int]) -> str:
-    """Lines for `tc -batch` that make `limits` (Mbit/s by address) all that shapes a device; `side` is "src" or "dst"."""
+    """Lines for `tc -batch` that make `limits` (Mbit/s by address, one direction) all that shapes a device; `side` is "src" or "dst"."""
     lines = [f"qdisc replace dev {device} root pfifo"]  # whatever was there, if anything, can now be removed
     if not limits:
         return "\n".join([*lines, f"qdisc del dev {device} root", ""])
@@ -38,10 +39,16 @@ def class_of(address: str) -> str:
     return f"1:{(int(IPv4Address(address)) & 0xFFF) + 1:x}"
 
 
-def apply_rates(netns: str, outer: str, limits: Mapping[str, int]) -> None:
-    """Limit public addresses (Mbit/s by address) in both directions on a network's uplink, and nothing else."""
-    kernel.run("tc", "-n", netns, "-batch", "-", stdin=render_rates("up0", "src", limits))
-    kernel.run("tc", "-batch", "-", stdin=render_rates(outer, "dst", limits))
+def apply_rates(netns: str, outer: str, limits: Limits) -> None:
+    """Limit public addresses on a network's uplink, and nothing else."""
+    kernel.run("tc", "-n", netns, "-batch", "-", stdin=render_rates("up0", "src", {a: out for a, (out, _) in limits.items()}))
+    kernel.run("tc", "-batch", "-", stdin=render_rates(outer, "dst", {a: inward for a, (_, inward) in limits.items()}))
+
+
+def differ(netns: str, outer: str, limits: Limits) -> bool:
+    """Whether an uplink limits something else."""
+    wanted = [{class_of(address): pair[side] for address, pair in limits.items()} for side in (0, 1)]
+    return [read_rates("up0", netns), read_rates(outer)] != wanted
 
 
 def read_rates(device: str, netns: str = "") -> dict[str, int]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from haechi.clients.aliyun import Aliyun, vendor_credentials
+from haechi.clients.aliyun import Aliyun, ApiError, vendor_credentials
 from haechi.settings import Target
 
 ECS, VPC, SLB, STS = "2014-05-26", "2016-04-28", "2014-05-15", "2015-04-01"
+GONE_SECONDS = 60.0
 PRODUCTS = ("ecs", "vpc", "slb", "ram", "sts", "location", "bssopenapi")
 
 
@@ -32,3 +35,13 @@ def every(client: Aliyun, product: str, version: str, action: str, path: str, **
         if len(items) < 50:
             return
         number += 1
+
+
+def wait_gone(client: Aliyun, instances: Sequence[str], region: str = "") -> None:
+    """Return once none of these instances exists any more, in the client's region unless told. Raises ApiError after a minute."""
+    asked = {"InstanceIds": json.dumps(list(instances)), **({"RegionId": region} if region else {})}
+    deadline = time.monotonic() + GONE_SECONDS
+    while client.call("ecs", ECS, "DescribeInstances", asked)["TotalCount"]:
+        if time.monotonic() > deadline:
+            raise ApiError("Timeout", f"instances {instances} are still there", 0, "", "DeleteInstance")
+        time.sleep(0.3)

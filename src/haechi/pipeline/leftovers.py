@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from haechi.clients.aliyun import Aliyun, ApiError
-from haechi.pipeline.cloud import ECS, VPC
+from haechi.clients.aliyun import Aliyun
+from haechi.pipeline.cloud import ECS, VPC, wait_gone
 
 BUILDER = "packer"
 PROXIES = re.compile(r"(?i)https?_proxy=(?:https?://)?127\.0\.0\.1:([0-9]+)/?")
-GONE_SECONDS = 60.0
 # kind, in the order of deletion: (product, version, action, parameter)
 DELETIONS = {
     "instance": ("ecs", ECS, "DeleteInstance", "InstanceId"),
@@ -36,9 +35,6 @@ class Leftover:
     id: str
     region: str
     agent: str
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.id}: made by {self.agent}, which does not run any more"
 
 
 def find_leftovers(temporaries: Sequence[dict[str, Any]], port: int, processes: Path = Path("/proc")) -> list[Leftover]:
@@ -75,8 +71,9 @@ def remove_leftovers(client: Aliyun, leftovers: Sequence[Leftover]) -> Iterator[
                 _unbind(client, one)
             client.call(product, version, action, {"RegionId": one.region, parameter: value, **more})
             yield f"removed {one.kind} {one.id}"
-        if kind == "instance" and mine:
-            _wait_gone(client, mine)
+        if kind == "instance":
+            for region in {one.region for one in mine}:
+                wait_gone(client, [one.id for one in mine if one.region == region], region)
 
 
 def _unbind(client: Aliyun, address: Leftover) -> None:
@@ -84,13 +81,3 @@ def _unbind(client: Aliyun, address: Leftover) -> None:
     [found] = client.call("vpc", VPC, "DescribeEipAddresses", asked)["EipAddresses"]["EipAddress"]
     if found["InstanceId"]:
         client.call("vpc", VPC, "UnassociateEipAddress", {**asked, "InstanceId": found["InstanceId"]})
-
-
-def _wait_gone(client: Aliyun, instances: Sequence[Leftover]) -> None:
-    deadline = time.monotonic() + GONE_SECONDS
-    for region in {one.region for one in instances}:
-        ids = json.dumps([one.id for one in instances if one.region == region])
-        while client.call("ecs", ECS, "DescribeInstances", {"RegionId": region, "InstanceIds": ids})["TotalCount"]:
-            if time.monotonic() > deadline:
-                raise ApiError("Timeout", f"instances {ids} are still there", 0, "", "DeleteInstance")
-            time.sleep(0.3)

@@ -12,11 +12,11 @@ import httpx
 
 from haechi.clients.control import ControlClient
 from haechi.pipeline import program
-from haechi.pipeline.bundle import publish
 from haechi.pipeline.failure import Failure
+from haechi.pipeline.golden import bake, delete_images
 from haechi.pipeline.run import Run, Step, apply_part, find_terraform, operator_key
 from haechi.pipeline.vault import admit_clients, apply_vault, open_vault
-from haechi.pipeline.vault_setup import MOUNT, ROLE, USER, setup_vault
+from haechi.pipeline.vault_setup import setup_vault
 from haechi.provider.mirror import install
 
 NEEDED = {  # program: Debian package
@@ -28,6 +28,7 @@ NEEDED = {  # program: Debian package
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
     "openssl": "openssl",
+    "packer": "packer",
 }
 SERVER_SECONDS = 60
 PAGE_SECONDS = 180
@@ -102,16 +103,16 @@ def provide_terraform(run: Run) -> str:
 
 
 def apply_app(run: Run) -> str:
-    """03_app: network, filter, three instances that let one-time passwords in."""
+    """03_app: network, filter, three instances of the golden image; images that they no longer boot from go."""
     public = operator_key(run.target).with_suffix(".pub").read_text().strip()
-    variables: dict[str, object] = {"region": run.target.region, "public_key": public, "vault_addr": run.target.vault_addr}
-    variables |= {"ssh_otp_mount": MOUNT, "ssh_otp_role": ROLE, "ssh_otp_user": USER}
+    variables: dict[str, object] = {"region": run.target.region, "public_key": public, "golden": True}
+    variables["image_name_regex"] = f"^{run.values['image']}$"
     if run.target.local:
-        published = publish(run.target.site.home / "mirror")
-        variables |= {"ssh_helper_url": published.helper_url, "ssh_helper_sha256": published.helper_sha256}
         variables["operator_cidr"] = f"{run.target.site.outside}/32"
     outputs = apply_part(run, "03_app", variables)
     admit_clients(run, outputs["public_ips"])
+    for name in delete_images(run.target, keep=run.values["image"]):
+        run.say(f"removed the image {name}, which nothing boots from any more")
     return f"{len(outputs['ecs_ids'])} instances"
 
 
@@ -151,6 +152,7 @@ STEPS = (
     Step("vault-apply", "01_vault: an instance with Vault", apply_vault),
     Step("vault-open", "Vault's seal", open_vault),
     Step("vault-setup", "Vault's policies, secrets and users", setup_vault),
+    Step("golden", "02_image: the golden image", bake),
     Step("app", "03_app: three instances", apply_app),
     Step("slb", "04_slb: load balancer", apply_slb),
     Step("page", "The page, from outside", check_page),

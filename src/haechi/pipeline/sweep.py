@@ -5,16 +5,13 @@ A resource is a stray when it carries the blueprint's name (and so was made by i
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from haechi.clients.aliyun import Aliyun, ApiError
-from haechi.pipeline.cloud import ECS, SLB, VPC, connect, every
+from haechi.clients.aliyun import Aliyun
+from haechi.pipeline.cloud import ECS, SLB, VPC, connect, every, wait_gone
 from haechi.settings import Target
-
-GONE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ def _machines(client: Aliyun, names: Names, known: set[str]) -> Iterator[str]:
     for id in strays:
         client.call("ecs", ECS, "DeleteInstance", {"InstanceId": id, "Force": True})
     if strays:
-        _wait_gone(client, strays)
+        wait_gone(client, strays)
         yield f"removed stray {' '.join(strays)}"
     for pair in every(client, "ecs", ECS, "DescribeKeyPairs", "KeyPairs.KeyPair", KeyPairName=names.key_pair):
         if pair["KeyPairName"] not in known:
@@ -86,13 +83,3 @@ def _machines(client: Aliyun, names: Names, known: set[str]) -> Iterator[str]:
         if vpc["VpcId"] not in known:
             client.call("vpc", VPC, "DeleteVpc", {"VpcId": vpc["VpcId"]})
             yield f"removed stray {vpc['VpcId']}"
-
-
-def _wait_gone(client: Aliyun, ids: list[str]) -> None:
-    asked = "[" + ",".join(f'"{id}"' for id in ids) + "]"
-    deadline = time.monotonic() + GONE_SECONDS
-    while time.monotonic() < deadline:
-        if client.call("ecs", ECS, "DescribeInstances", {"InstanceIds": asked})["TotalCount"] == 0:
-            return
-        time.sleep(0.3)
-    raise ApiError("Timeout", f"instances {asked} are still there", 0, "", "DeleteInstance")

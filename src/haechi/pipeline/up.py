@@ -11,6 +11,7 @@ from pathlib import Path
 import haechi
 from haechi.clients.control import ControlClient
 from haechi.pipeline.failure import Failure
+from haechi.pipeline.golden import delete_images
 from haechi.pipeline.journal import Journal
 from haechi.pipeline.run import PARTS, Run, VaultOptions
 from haechi.pipeline.steps import STEPS, provide_terraform, start_server
@@ -81,6 +82,8 @@ def down(target: Target, progress: Progress, refresh: Callable[[], Target]) -> d
                 part.init()
                 part.destroy()
                 destroyed.append(name)
+            if name == "03_app":
+                destroyed += delete_images(run.target)
         forget_vault(target, "01_vault" in destroyed)
         control = ControlClient(target.control)
         health = control.health() if target.local else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from haechi.pipeline.rows.app import row_4_8, row_4_9, row_4_11
+from haechi.pipeline.rows.image import row_4_5_5, row_4_6, row_4_7
 from haechi.pipeline.rows.otp import row_4_5, row_4_10
 from haechi.pipeline.rows.provider import row_4_1, row_4_2
 from haechi.pipeline.rows.vault import row_4_3, row_4_4
@@ -20,6 +21,9 @@ ROWS: tuple[tuple[str, str, Callable[[Run], str]], ...] = (
     ("4.3", "Vault on an instance of its own", row_4_3),
     ("4.4", "terraform's outputs, and Vault's seal", row_4_4),
     ("4.5", "hosts that ask Vault about one-time passwords", row_4_5),
+    ("4.5.5", "deploy_app.sh writes the page", row_4_5_5),
+    ("4.6", "Packer's keys come from Vault", row_4_6),
+    ("4.7", "packer build, and what it leaves behind", row_4_7),
     ("4.8", "three instances from the blueprint", row_4_8),
     ("4.9", "the load balancer serves from all of them", row_4_9),
     ("4.10", "a one-time password lets in once", row_4_10),

@@ -127,6 +127,7 @@ def create_image(
         snapshot = put_snapshot(call, disk, instance, layer=id, Usage="image")
         call.create("layer", "", {"HostId": InstanceId}, id=id)
         call.after.append(lambda: make_layer(call.runtime, id))
+        call.begun.append(("image", id))
         origin, password = _origin(call, instance["ImageId"], instance.data), instance.get("PasswordHash", "")
     else:
         snapshot = _system_snapshot(call, DiskDeviceMapping, SnapshotId)

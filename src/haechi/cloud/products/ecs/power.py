@@ -20,6 +20,7 @@ ECONOMICAL = "stopped instances keep their addresses; nothing is charged"
 
 def _wake(call: Call, id: str) -> None:
     call.after.append(partial(call.runtime.machines.wake, id))
+    call.begun.append(("instance", id))
 
 
 def start(call: Call, id: str) -> Resource:

@@ -35,7 +35,7 @@ def allocate_public_ip_address(call: Call, InstanceId: Id, IpAddress: Annotated[
     return {"IpAddress": lease_public(call, instance)["PublicIpAddress"]}
 
 
-@ecs.action("ModifyInstanceNetworkSpec", Effect.PACKETS, idempotent=True, limit="temporary upgrades end at once; inbound is not limited")
+@ecs.action("ModifyInstanceNetworkSpec", Effect.PACKETS, idempotent=True, limit="temporary upgrades end at once")
 def modify_instance_network_spec(
     call: Call,
     InstanceId: Id,

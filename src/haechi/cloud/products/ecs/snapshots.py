@@ -107,6 +107,7 @@ def create_snapshot(
     put_snapshot(call, disk, instance, id, **own, ResourceGroupId=ResourceGroupId, Tags=tag_dict(Tag))
     call.create("layer", "", {"HostId": instance.id}, id=id)
     call.after.append(lambda: make_layer(call.runtime, id))
+    call.begun.append(("snapshot", id))
     return {"SnapshotId": id}
 
 

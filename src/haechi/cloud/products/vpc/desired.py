@@ -9,6 +9,8 @@ from haechi.dataplane.plan import Network, Public, Subnet
 
 SERVICES = ("100.100.100.200", "100.100.2.136", "100.100.2.138", "100.100.2.148")  # metadata, two resolvers, the package mirror
 
+INWARD_LEAST = 10  # Mbit/s; an EIP's Bandwidth is what may leave, and as much may come in, or this
+
 
 def render_networks(view: View) -> dict[str, Network]:
     """Every VPC with its vSwitches."""
@@ -23,11 +25,19 @@ def render_networks(view: View) -> dict[str, Network]:
 def render_publics(view: View) -> dict[str, Public]:
     """Every public address that leads to an instance: its own, or an EIP's. EIPs of load balancers are the balancers' matter."""
     publics = [
-        Public(i["PublicIpAddress"], i["VpcId"], i["PrivateIpAddress"], int(i.get("InternetMaxBandwidthOut") or 0))
+        Public(
+            i["PublicIpAddress"],
+            i["VpcId"],
+            i["PrivateIpAddress"],
+            int(i.get("InternetMaxBandwidthOut") or 0),
+            int(i.get("InternetMaxBandwidthIn") or 0),
+        )
         for i in view.find("instance")
         if i.get("PublicIpAddress")
     ]
     publics += [
-        Public(e["IpAddress"], e["BoundVpcId"], e["BoundPrivateIp"], e["Bandwidth"]) for e in view.find("eip") if e.get("BoundPrivateIp")
+        Public(e["IpAddress"], e["BoundVpcId"], e["BoundPrivateIp"], e["Bandwidth"], max(INWARD_LEAST, e["Bandwidth"]))
+        for e in view.find("eip")
+        if e.get("BoundPrivateIp")
     ]
     return {p.address: p for p in publics}

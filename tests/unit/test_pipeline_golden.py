@@ -1,0 +1,126 @@
+"""The golden image's step, with a stand-in for packer and a real Vault: what it is given, what it is not, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from haechi.dataplane.site import read_site
+from haechi.pipeline import golden
+from haechi.pipeline.failure import Failure
+from haechi.pipeline.run import Run
+from haechi.pipeline.up import blueprint
+from haechi.pipeline.vault import Known, _write_known
+from haechi.settings import Target, read_target
+from tests.vaultserver import VaultServer
+
+FAKE = """#!/bin/sh
+env > {place}/environment
+printf '%s\\n' "$@" > {place}/words
+{script}
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    for name in ("HAECHI_VAULT_ADDR", "VAULT_ADDR", "VAULT_TOKEN", "HAECHI_TARGET"):
+        monkeypatch.delenv(name, raising=False)
+    server = VaultServer(tmp_path)
+    server.start()
+    server.initialize()
+    server.call("PUT", "sys/policies/acl/packer", {"policy": 'path "kv-v2/data/alicloud" { capabilities = ["read"] }'})
+    site = read_site({"HAECHI_SITE": "9", "HAECHI_HOME": str(tmp_path / "home")})
+    _write_known(Target("local", site, "ap-southeast-1"), Known(server.address, True, "haechi", ""))
+    target = read_target("local", {"HAECHI_SITE": "9", "HAECHI_HOME": str(tmp_path / "home")})
+    yield Run(target, blueprint(), lambda line: None, values={"vault_token": server.root})
+    server.close()
+
+
+def fake_packer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir(exist_ok=True)
+    (folder / "packer").write_text(FAKE.format(place=tmp_path, script=script))
+    (folder / "packer").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+def test_packer_gets_a_token_that_dies_and_no_key(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALICLOUD_SECRET_KEY", "canary")
+    fake_packer(tmp_path, monkeypatch, "echo '==> alicloud-ecs.golden: hello'")
+    said: list[str] = []
+    run.say = said.append
+    golden.copy_template(run, tmp_path / "place")
+    with golden.vault_token(run) as token:
+        golden.build(run, tmp_path / "place", token, "-force")
+        held = httpx.get(f"{run.target.vault_addr}/v1/auth/token/lookup-self", headers={"X-Vault-Token": token}, trust_env=False)
+        assert held.json()["data"]["policies"] == ["default", "packer"]
+    gone = httpx.get(f"{run.target.vault_addr}/v1/auth/token/lookup-self", headers={"X-Vault-Token": token}, trust_env=False)
+    assert gone.status_code == 403
+    given = (tmp_path / "environment").read_text()
+    assert f"VAULT_TOKEN={token}" in given and "canary" not in given
+    words = (tmp_path / "words").read_text()
+    assert "-force" in words and token not in words
+    assert f"release={golden.image_name(run).rpartition('-')[2]}" in words
+    assert said == ["hello"]
+    assert (tmp_path / "place" / "vault-ssh-helper").exists()
+
+
+def test_the_name_follows_what_the_image_is_made_of(run: Run, tmp_path: Path) -> None:
+    name = golden.image_name(run)
+    assert name == golden.image_name(run)
+    golden.copy_template(run, tmp_path / "copy" / "02_image")
+    (tmp_path / "copy" / "02_image" / "vault-ssh-helper").unlink()
+    run.blueprint = tmp_path / "copy"
+    assert golden.image_name(run) == name
+    script = tmp_path / "copy" / "02_image" / "scripts" / "clean.sh"
+    script.write_text(script.read_text() + "# more\n")
+    assert golden.image_name(run) != name
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("echo \"Build 'x' errored after 3 seconds 2 milliseconds: Script exited with status: 3\"; exit 1", "Script exited with status: 3"),
+        ("echo 'Error: no such variable'; echo; exit 1", "Error: no such variable"),
+        ("echo last; exit 1", "last"),
+        ("exit 1", "it said nothing"),
+    ],
+)
+def test_packers_own_reason_is_told(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, reason: str) -> None:
+    fake_packer(tmp_path, monkeypatch, script)
+    (tmp_path / "place").mkdir()
+    with pytest.raises(Failure) as raised:
+        golden.build(run, tmp_path / "place", "token")
+    assert raised.value.what == f"packer build failed: {reason}"
+
+
+def test_without_packer_it_says_how_to_get_it(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Failure, match="apt-get install packer"):
+        golden.build(run, tmp_path, "token")
+
+
+def test_interrupted_packer_is_told_and_waited_for(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_packer(tmp_path, monkeypatch, f"trap 'sleep 0.3; touch {tmp_path}/cleaned; exit 1' INT\necho begun\nwhile :; do sleep 0.05; done")
+    begun = threading.Event()
+    run.say = lambda line: begun.set()
+
+    def interrupt() -> None:
+        begun.wait(20)
+        time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    (tmp_path / "place").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        golden.build(run, tmp_path / "place", "token")
+    thread.join()
+    assert (tmp_path / "cleaned").exists()
