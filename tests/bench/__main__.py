@@ -14,6 +14,7 @@ from pathlib import Path
 from tests.bench.api import describe_rates
 from tests.bench.bench import Bench
 from tests.bench.hosts import banner_seconds, fifty_instances, rule_seconds
+from tests.bench.images import image_figures
 from tests.bench.logins import login_seconds
 from tests.bench.vault import vault_figures
 
@@ -29,6 +30,7 @@ def main() -> None:
             figures["warm up s"] = bench.timed("up", "--json")
             figures["second up s"] = bench.timed("up", "--json")
             figures |= login_seconds(bench)
+            figures |= image_figures(bench)  # last: it leaves an image of its own
         figures |= vault_figures()
         with Bench(Path(place) / "api") as bench:
             bench.run("prepare")
