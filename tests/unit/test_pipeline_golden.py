@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -28,8 +29,26 @@ printf '%s\\n' "$@" > {place}/words
 """
 
 
+class Control:
+    """Stands for the local cloud's controls; `alive` and `temporaries` are what it tells."""
+
+    alive = True
+    temporaries: ClassVar[list[dict[str, Any]]] = []
+
+    def __init__(self, socket: Path) -> None:
+        pass
+
+    def health(self) -> dict[str, Any] | None:
+        return {"ok": True} if Control.alive else None
+
+    def doctor(self, fix: bool) -> dict[str, Any]:
+        return {"faults": [], "mended": [], "temporaries": Control.temporaries}
+
+
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    monkeypatch.setattr(golden, "ControlClient", Control)
+    monkeypatch.setattr(Control, "alive", True)
     for name in ("HAECHI_VAULT_ADDR", "VAULT_ADDR", "VAULT_TOKEN", "HAECHI_TARGET"):
         monkeypatch.delenv(name, raising=False)
     server = VaultServer(tmp_path)
@@ -124,3 +143,31 @@ def test_interrupted_packer_is_told_and_waited_for(run: Run, tmp_path: Path, mon
         golden.build(run, tmp_path / "place", "token")
     thread.join()
     assert (tmp_path / "cleaned").exists()
+
+
+def test_a_build_whose_cloud_is_gone_ends(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(golden, "MISSES", 1)
+    fake_packer(tmp_path, monkeypatch, "exec sleep 600")
+    monkeypatch.setattr(Control, "alive", False)
+    (tmp_path / "place").mkdir()
+    with pytest.raises(Failure, match="cloud server is gone"):
+        golden.build(run, tmp_path / "place", "token")
+
+
+def test_what_a_cut_off_build_left_is_removed_and_nothing_older(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def temporary(id: str, created: float) -> dict[str, Any]:
+        return {"kind": "vpc", "id": id, "region": "ap-southeast-1", "agent": "HashiCorp-Packer/1.6.6", "created": created}
+
+    now = time.time() - 5
+    monkeypatch.setattr(Control, "temporaries", [temporary("vpc-old", now - 100), temporary("vpc-ours", now)])
+    removed: list[str] = []
+    monkeypatch.setattr(golden, "connect", lambda target: None)
+    monkeypatch.setattr(golden, "remove_leftovers", lambda cloud, found: removed.extend(one.id for one in found) or iter(()))
+    monkeypatch.setattr(golden, "find_images", lambda cloud, name: [{"ImageId": "m-1"}] if built else [])
+    built: list[bool] = []
+    monkeypatch.setattr(golden, "build", lambda *words: built.append(True))
+    mark = run.target.work / "meow" / "02_image.building"
+    mark.parent.mkdir(parents=True)
+    mark.write_text(str(now - 1))
+    golden.bake(run)
+    assert removed == ["vpc-ours"] and not mark.exists()

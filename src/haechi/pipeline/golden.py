@@ -11,15 +11,19 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from haechi.clients.aliyun import Aliyun
+from haechi.clients.control import ControlClient
 from haechi.pipeline.bundle import HELPER, SOURCE
 from haechi.pipeline.cloud import ECS, connect, every
 from haechi.pipeline.failure import Failure
+from haechi.pipeline.leftovers import find_leftovers, remove_leftovers
 from haechi.pipeline.run import Run
 from haechi.pipeline.vault import client, read_known
 from haechi.pipeline.vault_setup import MOUNT, ROLE, USER, log_in
@@ -31,6 +35,7 @@ HIDDEN = ("ALICLOUD_ACCESS_KEY", "ALICLOUD_SECRET_KEY", "ALIBABA_CLOUD_ACCESS_KE
 NOISE = re.compile(r"^(==>|\s+)?\s*alicloud-ecs\.golden:\s*")
 ERRORED = re.compile(r"errored after [^:]+: (.*)")
 TOKEN_TTL = "1h"
+MISSES = 3  # of the cloud server's health, a second apart
 
 
 def bake(run: Run) -> str:
@@ -40,13 +45,33 @@ def bake(run: Run) -> str:
     if found:
         return f"{name} ({found[0]['ImageId']}) is there"
     place = run.target.work / "meow" / PART
+    _remove_cut_off(run, place)
     copy_template(run, place)
+    mark = _mark(place)
+    mark.write_text(str(time.time()))
     with vault_token(run) as token:
         build(run, place, token, "-force")
+    mark.unlink()
     image = find_images(connect(run.target), name)
     if not image:
         raise Failure(f"Packer ended well, but there is no image {name}.", "See `haechi trace`.")
     return f"{name} ({image[0]['ImageId']})"
+
+
+def _mark(place: Path) -> Path:
+    """A file that is there while a build is under way: since when, in epoch seconds."""
+    return place.with_name(f"{place.name}.building")
+
+
+def _remove_cut_off(run: Run, place: Path) -> None:
+    """What a build of ours made that could not clean up, for it or the cloud's server was killed."""
+    mark = _mark(place)
+    if not (run.target.local and mark.exists()):
+        return
+    since = float(mark.read_text() or 0)
+    temporaries = [t for t in ControlClient(run.target.control).doctor(False)["temporaries"] if t["created"] >= since]
+    for line in remove_leftovers(connect(run.target), find_leftovers(temporaries, run.target.port)):
+        run.say(line)
 
 
 def image_name(run: Run) -> str:
@@ -140,6 +165,8 @@ def build(run: Run, place: Path, token: str, *flags: str) -> None:
         start_new_session=True,  # Ctrl-C reaches us alone: packer is told once, not twice, which would cut its clean-up short
     ) as process:
         assert process.stdout is not None
+        watch = threading.Thread(target=_end_without_cloud, args=(run.target, process), daemon=True)
+        watch.start()
         try:
             for line in process.stdout:
                 words = NOISE.sub("", line).split()
@@ -151,7 +178,19 @@ def build(run: Run, place: Path, token: str, *flags: str) -> None:
             process.communicate()
             raise
     if process.returncode:
+        if run.target.local and ControlClient(run.target.control).health() is None:
+            raise Failure("The cloud server is gone, and Packer's build with it.", "Run `haechi up` again; it carries on.")
         raise Failure(f"packer build failed: {_why(said)}", f"Its template is in {place}; `haechi up` tries again.")
+
+
+def _end_without_cloud(target: Target, process: subprocess.Popen[str]) -> None:
+    """A build whose local cloud is gone can neither go on nor clean up, and Packer would wait minutes for it: end it."""
+    control, missed = ControlClient(target.control), 0
+    while target.local and process.poll() is None and missed < MISSES:
+        missed = missed + 1 if control.health() is None else 0
+        time.sleep(1)
+    if process.poll() is None and missed:
+        process.kill()
 
 
 def _why(said: list[str]) -> str:
