@@ -147,7 +147,7 @@ def test_interrupted_packer_is_told_and_waited_for(run: Run, tmp_path: Path, mon
 
 def test_a_build_whose_cloud_is_gone_ends(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(golden, "MISSES", 1)
-    fake_packer(tmp_path, monkeypatch, "exec sleep 600")
+    fake_packer(tmp_path, monkeypatch, "sleep 600 & sleep 600")
     monkeypatch.setattr(Control, "alive", False)
     (tmp_path / "place").mkdir()
     with pytest.raises(Failure, match="cloud server is gone"):

@@ -190,7 +190,7 @@ def _end_without_cloud(target: Target, process: subprocess.Popen[str]) -> None:
         missed = missed + 1 if control.health() is None else 0
         time.sleep(1)
     if process.poll() is None and missed:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # its plugins too: they hold the output open
 
 
 def _why(said: list[str]) -> str:
