@@ -53,6 +53,17 @@ def answer_upstream(data: bytes) -> bytes:
     return bytes(reply.pack())
 
 
+def bind_pair() -> tuple[socket.socket, socket.socket]:
+    """A UDP and a listening TCP socket of one port. A port that is free for one may be taken for the other: then another."""
+    while True:
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        udp.bind(("127.0.0.1", 0))
+        try:
+            return udp, socket.create_server(("127.0.0.1", udp.getsockname()[1]))
+        except OSError:
+            udp.close()
+
+
 class Bench:
     """A resolver serving the networks "one" and "two" on loopback, with a live upstream and a silent one."""
 
@@ -62,8 +73,9 @@ class Bench:
 
     async def start(self, *, upstreams: list[str] | None = None) -> None:
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_datagram_endpoint(lambda: self.upstream, local_addr=("127.0.0.1", 0))
-        port = transport.get_extra_info("sockname")[1]
+        udp, tcp = bind_pair()
+        port = udp.getsockname()[1]
+        transport, _ = await loop.create_datagram_endpoint(lambda: self.upstream, sock=udp)
 
         async def over_tcp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             (size,) = struct.unpack("!H", await reader.readexactly(2))
@@ -72,7 +84,7 @@ class Bench:
             await writer.drain()
             writer.close()
 
-        self.server = await asyncio.start_server(over_tcp, "127.0.0.1", port)
+        self.server = await asyncio.start_server(over_tcp, sock=tcp)
         self.transport = transport
         live = [f"127.0.0.1:{port}"]
         self.resolver = Resolver(
@@ -83,9 +95,7 @@ class Bench:
         )
         self.ports = {}
         for network in ("one", "two"):
-            udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            udp.bind(("127.0.0.1", 0))
-            tcp = socket.create_server(("127.0.0.1", udp.getsockname()[1]))
+            udp, tcp = bind_pair()
             for one in (udp, tcp):
                 one.setblocking(False)
             self.ports[network] = udp.getsockname()[1]

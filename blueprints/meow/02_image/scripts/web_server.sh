@@ -5,7 +5,7 @@ export DEBIAN_FRONTEND=noninteractive
 case $PREFIX in *[!0-9A-Za-z._-]*) echo 'name may hold letters, digits and . _ - only' >&2; exit 1 ;; esac
 cd /tmp/files
 for attempt in 1 2 3 4 5; do # name service and mirror may come later than we do
-  apt-get -qq update && apt-get -qq install -y --no-install-recommends apache2 && break
+  apt-get -qq update && apt-get -qq install -y --no-install-recommends apache2 > /dev/null && break
   [ $attempt = 5 ] && exit 1
   sleep 3
 done
