@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from haechi.vault.hcl import MAX_DEPTH, MAX_TEXT, Body, HclError, blocks, last, parse_hcl, plain
+from haechi.hcl import MAX_DEPTH, MAX_TEXT, Body, HclError, blocks, last, parse_hcl, plain
 
 VALUES = [
     ('a = "text"', "text"),
