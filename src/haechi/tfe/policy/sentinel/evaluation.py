@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,8 @@ class Module:
     text: str = field(repr=False)
 
 
-Import = Module | Mapping[str, Any]  # plain data may hold functions that take and return plain data
+# Plain data, or a function that gives it; the data may hold functions that take and return plain data.
+Import = Module | Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 
 
 @dataclass
@@ -154,7 +155,7 @@ class _Loader:
             self.run.meter.leave()
             return Namespace(name, lambda member: scope.names.get(member, UNDEFINED))
         if behind is not None:
-            data = from_python(dict(behind), self.run.meter)
+            data = from_python(dict(behind() if callable(behind) else behind), self.run.meter)
             return members(name, data, data)
         if name in STANDARD:
             return STANDARD[name](self.run)

@@ -275,7 +275,7 @@ class Interpreter:
             return Undefined(scope.source.place(node.at))
         if value.__class__ not in (list, str):
             raise scope.source.error(node.at, f"{type_of(value)} cannot be sliced")
-        data = to_bytes(value) if value.__class__ is str else value
+        data: Any = to_bytes(value) if value.__class__ is str else value
         high = len(data) if node.high is None else high
         if low.__class__ is not int or high.__class__ is not int:
             raise scope.source.error(node.at, "the bounds of a slice must be ints")

@@ -8,7 +8,10 @@ from typing import Any, NamedTuple
 from haechi.tfe.policy.sentinel.errors import Source
 
 KEYWORDS = frozenset(
-    ["all", "any", "as", "break", "case", "continue", "default", "else", "filter", "for", "func", "if", "import", "map", "param", "return", "rule", "when", "and", "contains", "in", "is", "matches", "not", "or", "xor"]
+    {
+        *("all", "any", "as", "break", "case", "continue", "default", "else", "filter", "for", "func", "if", "import", "map", "param"),
+        *("return", "rule", "when", "and", "contains", "in", "is", "matches", "not", "or", "xor"),
+    }
 )
 _ENDS_LINE = frozenset({"break", "continue", "return"})
 # No alternative starts where another can, and none backtracks: reading is linear whatever the text.

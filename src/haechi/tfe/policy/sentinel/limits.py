@@ -13,7 +13,7 @@ CELL = 64  # bytes that one element of a list or map is counted as
 
 @dataclass(frozen=True)
 class Limits:
-    """steps: syntax nodes evaluated; seconds: wall time; memory: bytes ever allocated; depth: calls inside calls; output: characters printed."""
+    """steps: syntax nodes evaluated; memory: bytes ever allocated; depth: calls inside calls; output: characters printed."""
 
     steps: int = 20_000_000
     seconds: float = 10.0

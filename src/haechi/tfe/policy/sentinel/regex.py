@@ -1,12 +1,13 @@
-"""Regular expressions in RE2's syntax, matched in time linear in the text whatever the pattern: Python's `re` can be made to run for years.
+"""Regular expressions in RE2's syntax, matched in time linear in the text: Python's `re` can be made to run for years.
 
-A pattern becomes a program of four instructions (Thompson); the sets of places it can be in are followed and remembered, as a DFA built on demand.
+A pattern becomes a program of four instructions (Thompson); the sets of places it can be in are followed and remembered, which is a DFA
+built on demand.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from haechi.tfe.policy.sentinel.limits import Meter
 
@@ -63,7 +64,7 @@ class _Set:
 
 
 # A node: ("set", _Set) ("assert", bit) ("cat", nodes) ("alt", nodes) ("repeat", node, least, most or -1)
-_Tree = tuple  # type: ignore[type-arg]
+_Tree = tuple[Any, ...]
 
 
 class _Parser:

@@ -166,7 +166,7 @@ def float_text(value: float) -> str:
 
 
 def map_key(value: Any, problem: Callable[[str], PolicyError]) -> Any:
-    """A value as the key of a map. Python holds 1, 1.0 and True for one key; so that they stay three, all but texts and ints are wrapped."""
+    """A value as the key of a map. Python takes 1, 1.0 and True for one key; to keep them three, bools and floats are wrapped."""
     kind = value.__class__
     if kind is str or kind is int:
         return value
