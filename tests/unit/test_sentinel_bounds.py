@@ -91,9 +91,10 @@ def test_modules_that_import_each_other() -> None:
 
 
 def test_a_policy_reaches_nothing_of_python() -> None:
+    preface = 'import "time"\nimport "strings"\nf = func() { return 1 }\nr = rule { true }\n'
     for member in ("__class__", "__init__", "__globals__", "get", "names", "call", "node", "shown", "append", "keys"):
         for value in ('"a"', "1", "[1]", "{}", "time", "time.now", "f", "length", "null", "strings", "r"):
-            text = f'import "time"\nimport "strings"\nf = func() {{ return 1 }}\nr = rule {{ true }}\nx = {value}.{member}\nmain = rule {{ x is defined }}'
+            text = f"{preface}x = {value}.{member}\nmain = rule {{ x is defined }}"
             assert evaluate("f", text).status in ("error", "failed"), (value, member)
 
 
@@ -105,7 +106,8 @@ def test_data_given_to_one_policy_is_not_changed_for_the_next() -> None:
 
 
 def pieces() -> list[str]:
-    words = 'a b main import param rule func for as if else any all filter map when case return true undefined "s" 1 1.5 ( ) [ ] { } , . : ; = + - is not in contains matches empty defined \n \n'
+    words = "a b main import param rule func for as if else any all filter map when case return true undefined "
+    words += '"s" 1 1.5 ( ) [ ] { } , . : ; = + - is not in contains matches empty defined \n \n'
     return words.split(" ")
 
 

@@ -108,6 +108,8 @@ class _Parser:
                 text = self.pattern[self.at : end if end >= 0 else None]
                 self.at = end + 2 if end >= 0 else len(self.pattern)
                 items += [self.char(ord(each)) for each in text]
+                if text:
+                    items.append(self.repeated(items.pop()))
                 continue
             atom = self.atom()
             if atom is not None:
