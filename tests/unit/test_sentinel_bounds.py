@@ -27,7 +27,7 @@ HOSTILE = {
     "a tree of lists as JSON": 'import "json"\nl = [1]\nfor range(40) as _ { l = [l, l] }\nx = json.marshal(l)',
     "a tree of lists that is joined": 'import "strings"\nl = ["a"]\nfor range(40) as _ { l = [l, l] }\nx = strings.join(l, "")',
     "a great deal printed": 'for range(100000) as _ { print("xxxxxxxxxxxxxxxxxxxxxxxx") }',
-    "a text joined too large": 'import "strings"\nl = map range(2000) as _ { "y" }\ns = strings.join(l, strings.join(l, "zzzzzzzzzzzzzzzzzzzz"))',
+    "a text joined too large": 'import "strings"\nl = map range(2000) as _ { "y" }\ns = strings.join(l, strings.join(l, "zzzzzzzzzzzz"))',
     "a text replaced too large": 'import "strings"\ns = "x"\nfor range(20) as _ { s = strings.replace(s, "x", "xxxxxxxxxxx") }',
     "a sort that runs on": 'import "collection/lists"\nx = lists.sort(range(100000), func(a, b) { return compare(b, a) })',
     "a sort in a sort in a sort": 'import "collection/lists"\nf = func(a, b) { lists.sort([1, 2], f); return 0 }\nlists.sort([1, 2], f)',

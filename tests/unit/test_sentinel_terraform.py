@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from haechi.tfe.policy.sentinel.check import check_policies, render_check
+from haechi.tfe.policy.sentinel.errors import PolicyError
 from haechi.tfe.policy.sentinel.evaluation import Result, evaluate
 from haechi.tfe.policy.sentinel.terraform import imports_of_plan
 
@@ -156,3 +158,117 @@ def test_the_output_policy() -> None:
     for name in ("ids", "text"):
         plan["configuration"]["root_module"]["outputs"][name]["sensitive"] = True
     assert judge("restrict-output-sensitive", plan).passed
+
+
+def test_a_policy_set_over_a_plan(tmp_path: Path) -> None:
+    plan = json.loads((PLANS / "create.json").read_text()) | rule_plan(["create"], RULE, {})
+    imports = imports_of_plan(plan, {})
+    check = check_policies(POLICIES, imports, now=1_795_651_200 * 10**9)  # a Thursday
+    assert (check.status, [result.status for _, result in check.policies]) == ("soft_failed", ["failed", "failed", "passed"])
+    counts = check.counts()
+    names = ("result", "passed", "total-failed", "hard-failed", "soft-failed", "advisory-failed")
+    assert [counts[each] for each in names] == [False, 1, 2, 0, 1, 1]
+    text = render_check(check)
+    assert text.startswith("Sentinel Result: false\n\nSentinel evaluated to false because one or more")
+    assert "## Policy 1: restrict-ingress-sg-rule-cidr-blocks (soft-mandatory)\n\nResult: false\n\nalicloud_security" in text
+    assert 'FALSE - restrict-output-sensitive.sentinel:13:1 - Rule "main"' in text
+    closed = json.loads((PLANS / "create.json").read_text()) | rule_plan(["create"], RULE | {"cidr_ip": "10.0.0.0/8"}, {})
+    assert check_policies(POLICIES, imports_of_plan(closed), now=1_795_651_200 * 10**9).status == "passed"
+    saturday = check_policies(POLICIES, imports_of_plan(closed), now=1_795_824_000 * 10**9)
+    assert (saturday.status, saturday.failed("soft-mandatory")) == ("soft_failed", 1)
+    off = check_policies(POLICIES, imports_of_plan(closed), {"days_off": []}, now=1_795_824_000 * 10**9)
+    assert off.status == "passed"
+
+
+def test_a_policy_set_that_is_broken(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError):
+        check_policies(tmp_path, {})
+    blocks = 'policy "a" {\n  enforcement_level = "hard-mandatory"\n}\npolicy "b" {\n  source = "../../../etc/passwd"\n}\npolicy "c" {\n}\n'
+    (tmp_path / "sentinel.hcl").write_text(blocks)
+    (tmp_path / "a.sentinel").write_text("main = rule { {}.a }")
+    (tmp_path / "c.sentinel").write_text("main = rule { nothing }")
+    check = check_policies(tmp_path, {})
+    assert (check.status, [result.status for _, result in check.policies]) == ("hard_failed", ["undefined", "error", "error"])
+    text = render_check(check)
+    assert "lies outside of the policy set" in text
+    assert "c.sentinel:1:15: unknown identifier accessed: nothing" in text
+    assert "the value is missing at a.sentinel:1:15" in text
+
+
+# The constructs of the webinar's generation of policies, over the first version of the import.
+FIRST_VERSION = """
+import "tfplan"
+import "strings"
+import "types"
+
+find = func(type) {
+  found = {}
+  for tfplan.module_paths as path {
+    for tfplan.module(path).resources[type] else {} as name, instances {
+      for instances as index, r {
+        if length(path) == 0 {
+          address = type + "." + name + "[" + string(index) + "]"
+        } else {
+          address = "module." + strings.join(path, ".module.") + "." +
+                    type + "." + name + "[" + string(index) + "]"
+        }
+        found[address] = r
+      }
+    }
+  }
+  return found
+}
+
+validate = func() {
+  validated = true
+  for find("alicloud_security_group_rule") as address, r {
+    if r.destroy and not r.requires_new {
+      print("Skipping", address)
+      continue
+    }
+    if (r.diff["type"].computed else false or
+        r.diff["cidr_ip"].computed else false) is true {
+      print(address, "is computed.")
+    } else {
+      if r.applied.type is "ingress" and
+         r.applied.cidr_ip else null is not null and
+         types.type_of(r.applied.cidr_ip) is "string" and
+         r.applied.cidr_ip is "0.0.0.0/0" {
+        print(address, "is open")
+        validated = false
+      }
+    } // end computed check
+  }
+  return validated
+}
+
+validated = validate()
+main = rule {
+  validated
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("actions", "after", "unknown", "passes", "printed"),
+    [
+        (["create"], RULE, {}, False, "alicloud_security_group_rule.ssh[0] is open"),
+        (["create"], RULE | {"cidr_ip": "10.0.0.0/8"}, {}, True, None),
+        (["create"], RULE | {"cidr_ip": None}, {}, True, None),
+        (["create"], {"type": "ingress"}, {"cidr_ip": True}, True, "alicloud_security_group_rule.ssh[0] is computed."),
+        (["delete"], None, {}, True, "Skipping alicloud_security_group_rule.ssh[0]"),
+        (["delete", "create"], RULE, {}, False, "alicloud_security_group_rule.ssh[0] is open"),
+        (["no-op"], RULE, {}, True, None),
+    ],
+)
+def test_a_policy_of_the_first_version(
+    actions: list[str], after: dict[str, Any] | None, unknown: dict[str, Any], passes: bool, printed: str | None
+) -> None:
+    for module in ("", "module.a.module.b[0]"):
+        plan = rule_plan(actions, after, unknown)
+        plan["resource_changes"][0]["module_address"] = module
+        result = evaluate("f", FIRST_VERSION, imports=imports_of_plan(plan))
+        assert result.status == ("passed" if passes else "failed"), result.error
+        address = "alicloud_security_group_rule.ssh[0]"
+        expected = (printed or "").replace(address, f"module.a.module.b.{address}") if module else printed or ""
+        assert "".join(result.prints) == expected

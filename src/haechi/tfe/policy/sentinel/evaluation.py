@@ -13,7 +13,7 @@ from haechi.tfe.policy.sentinel.interpreter import Interpreter, Rule, Scope
 from haechi.tfe.policy.sentinel.limits import Limits, Meter
 from haechi.tfe.policy.sentinel.parser import parse_policy
 from haechi.tfe.policy.sentinel.trace import Step, render_trace
-from haechi.tfe.policy.sentinel.values import UNDEFINED, Namespace, Undefined, from_python, members, to_python
+from haechi.tfe.policy.sentinel.values import UNDEFINED, Namespace, Undefined, from_python, to_python
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Answer:
 
     value: Any = None
     undefined: bool = False
-    error: str = ""
+    error: PolicyError | None = None
 
 
 @dataclass
@@ -99,14 +99,14 @@ def _ask(run: Interpreter, scope: Scope, name: str, result: Result) -> Answer:
     if name not in scope.names:
         error = PolicyError(f"no rule {name!r}" if name != "main" else "no main rule", "runtime", scope.source.name)
         result.error = error if name == "main" else result.error
-        return Answer(error=str(error))
+        return Answer(error=error)
     value = scope.names[name]
     try:
         value = run.force(value) if value.__class__ is Rule else value
     except PolicyError as error:
         if name == "main":
             result.error = error
-        return Answer(error=str(error))
+        return Answer(error=error)
     if value.__class__ is Undefined:
         if name == "main":
             result.undefined_at = value.place
@@ -126,6 +126,18 @@ def _status(result: Result) -> str:
         return "passed" if main.value else "failed"
     # A main that lists violations passes when there are none.
     return "failed" if main.value else "passed"
+
+
+def _data(name: str, data: Mapping[str, Any], meter: Meter) -> Namespace:
+    """Plain data as an import: every member becomes a value when it is first read, for a plan may be large and hardly be used."""
+    values: dict[str, Any] = {}
+
+    def get(member: str) -> Any:
+        if member not in values:
+            values[member] = from_python(data[member], meter) if member in data else UNDEFINED
+        return values[member]
+
+    return Namespace(name, get, lambda: {key: get(key) for key in data})
 
 
 class _Loader:
@@ -155,8 +167,7 @@ class _Loader:
             self.run.meter.leave()
             return Namespace(name, lambda member: scope.names.get(member, UNDEFINED))
         if behind is not None:
-            data = from_python(dict(behind() if callable(behind) else behind), self.run.meter)
-            return members(name, data, data)
+            return _data(name, behind() if callable(behind) else behind, self.run.meter)
         if name in STANDARD:
             return STANDARD[name](self.run)
         raise PolicyError(f'Import "{name}" is not available')

@@ -84,10 +84,10 @@ def _test_case(policy: Path, case: Path, limits: Limits | None) -> CaseResult:
 
 
 def _fault(rule: str, expected: Any, answer: Answer | None, result: Result) -> str:
-    # As the vendor's program has it, a rule that fails with an error is as good as false.
-    if answer is None or answer.error:
-        error = answer.error if answer is not None else str(result.error)
-        return "" if expected is False and (result.error is None or result.error.kind == "runtime") else error
+    error = answer.error if answer is not None else result.error
+    if answer is None or error is not None:
+        # As with the vendor's program, a rule that fails with an error is as good as false; one that had to be stopped is not.
+        return "" if expected is False and error is not None and error.kind == "runtime" else str(error)
     value: Any = False if answer.undefined else answer.value
     if type(value) is type(expected) and value == expected:
         return ""
