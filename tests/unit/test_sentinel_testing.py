@@ -123,7 +123,6 @@ def test_sentinel_hcl() -> None:
         'policy "a" { params = 1 }',
         'module "a" {}',
         'mock "a" { module {} }',
-        'import "plugin" "x" { path = "/bin/sh" }',
         'import "other" "x" {}',
         'unknown "a" {}',
         "policy = 1",
@@ -211,3 +210,13 @@ def test_the_blueprint_s_policies_by_the_command(tmp_path: Path) -> None:
     write(tmp_path, p_dot_sentinel="main = false", test__p__a_dot_json="{}")
     assert run.invoke(app, ["sentinel", "test", str(tmp_path)]).exit_code == 1
     assert run.invoke(app, ["sentinel", "test", str(tmp_path / "nothing")]).exit_code != 0
+
+
+def test_a_plugin_is_missed_only_by_the_policy_that_imports_it(tmp_path: Path) -> None:
+    case = 'import "plugin" "x" {\n  source = "/bin/true"\n}\n'
+    write(tmp_path, p_dot_sentinel="main = true", test__p__case_dot_hcl=case)
+    assert run_tests([tmp_path])[0].passed
+    write(tmp_path, p_dot_sentinel='import "x"\nmain = true')
+    assert run_tests([tmp_path])[0].cases[0].faults == ["p.sentinel:1:1: the import is a program, and programs of policy sets are not run"]
+    write(tmp_path, test__p__case_dot_hcl=case + 'mock "x" {\n  data = {}\n}\n')
+    assert run_tests([tmp_path])[0].passed

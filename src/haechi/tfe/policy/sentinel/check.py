@@ -59,7 +59,8 @@ def check_policies(
     if path is None:
         raise PolicyError("the policy set has no sentinel.hcl", "config")
     config = read_config(source_path(path.name, directory, directory))
-    behind = {**read_imports(Config(modules=config.modules, static_files=config.static_files), directory, directory), **imports}
+    own = Config(modules=config.modules, static_files=config.static_files, plugins=config.plugins)
+    behind = {**read_imports(own, directory, directory), **imports}
     found: list[tuple[Policy, Result]] = []
     for policy in config.policies:
         name = Path(policy.source).name

@@ -38,6 +38,7 @@ class Config:
     statics: dict[str, Any] = field(default_factory=dict)  # name -> plain data
     static_files: dict[str, str] = field(default_factory=dict)  # name -> JSON file
     plans: dict[str, str] = field(default_factory=dict)  # tfplan/v2 and the like -> a file of `terraform show -json`
+    plugins: list[str] = field(default_factory=list)  # names of imports that are programs, which are not run
     params: dict[str, Any] = field(default_factory=dict)
     given: dict[str, Any] = field(default_factory=dict)  # globals
     test: dict[str, Any] = field(default_factory=dict)  # rule -> expected value
@@ -161,9 +162,11 @@ def _add_import(config: Config, kind: str, name: str, value: Any) -> None:
         config.static_files[name] = _text(value, "source", what)
     elif kind == "plugin" and isinstance(value, dict):
         settings = value.get("config", {})
-        if not isinstance(settings, dict) or not isinstance(settings.get("plan"), str):
-            raise _Fault(f"{what}: programs are not run here; only terraform's imports, with a plan in their config, are read")
-        config.plans[name] = settings["plan"]
+        plan = settings.get("plan") if isinstance(settings, dict) else None
+        if isinstance(plan, str):
+            config.plans[name] = plan
+        else:
+            config.plugins.append(name)
     else:
         raise _Fault(f"{what}: an import is a module, static or plugin")
 
@@ -203,7 +206,7 @@ def source_path(source: str, directory: Path, root: Path | None) -> Path:
 
 def read_imports(config: Config, directory: Path, root: Path | None = None) -> dict[str, Import]:
     """What stands behind the imports of a configuration that lies in `directory`; with `root` no file outside of it is read."""
-    found: dict[str, Import] = {}
+    found: dict[str, Import] = {name: _no_plugin for name in config.plugins}
     for name, source in config.modules.items():
         path = source_path(source, directory, root)
         found[name] = Module(path.name, read_text(path))
@@ -217,6 +220,10 @@ def read_imports(config: Config, directory: Path, root: Path | None = None) -> d
             raise PolicyError(f"import {name!r} is none of terraform's", "config")
         found[name] = imports[name]
     return found
+
+
+def _no_plugin() -> dict[str, Any]:
+    raise PolicyError("the import is a program, and programs of policy sets are not run")
 
 
 def _json_file(path: Path) -> dict[str, Any]:
