@@ -157,7 +157,7 @@ def _add_import(config: Config, kind: str, name: str, value: Any) -> None:
     if kind == "module":
         config.modules[name] = _text(value, "source", what)
     elif kind == "static":
-        if value.get("format", "json") != "json":
+        if not isinstance(value, dict) or value.get("format", "json") != "json":
             raise _Fault(f"{what}: the only format is json")
         config.static_files[name] = _text(value, "source", what)
     elif kind == "plugin" and isinstance(value, dict):

@@ -6,9 +6,10 @@ Plain data with a few functions; `imports_of_plan` gives them by name, each buil
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
+from haechi.tfe.policy.sentinel.errors import PolicyError
 from haechi.tfe.policy.sentinel.terraform import tfconfig, tfconfig_v1, tfplan, tfplan_v1, tfrun, tfstate
 
 Plan = Mapping[str, Any]
@@ -27,7 +28,14 @@ def imports_of_plan(plan: Plan, run: Mapping[str, Any] | None = None) -> dict[st
         "tfstate/v1": tfstate.tfstate_v1,
         "tfstate/v2": tfstate.tfstate_v2,
     }
-    found: dict[str, Callable[[], dict[str, Any]]] = {name: cache(lambda make=make: make(plan)) for name, make in makers.items()}
+    found: dict[str, Callable[[], dict[str, Any]]] = {name: cache(partial(_build, make, plan)) for name, make in makers.items()}
     if run is not None:
-        found["tfrun"] = cache(lambda: tfrun.tfrun(run))
+        found["tfrun"] = cache(partial(_build, tfrun.tfrun, run))
     return found
+
+
+def _build(make: Callable[[Plan], dict[str, Any]], document: Plan) -> dict[str, Any]:
+    try:
+        return make(document)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise PolicyError("the plan is not as `terraform show -json` prints it") from error
