@@ -15,6 +15,8 @@ FORBIDDEN = {  # room: rooms it must not import
     "cloud": {"vault", "tfe", "pipeline", "clients", "provider", "console", "posture", "drill", "serve", "cli", "settings"},
     "clients": {"cloud", "vault", "tfe", "dataplane", "pipeline", "provider", "serve", "cli"},
     "vault": {"cloud", "tfe", "dataplane", "pipeline", "clients", "provider", "serve", "cli", "settings", "vaultcli", "sshhelper"},
+    "tfe": {"cloud", "vault", "dataplane", "pipeline", "clients", "provider", "serve", "cli", "settings", "vaultcli", "sshhelper"},
+    "hcl": {"cloud", "vault", "tfe", "dataplane", "pipeline", "clients", "provider", "serve", "cli", "settings", "vaultcli", "sshhelper"},
     "vaultcli": {"cloud", "tfe", "dataplane", "pipeline", "clients", "provider", "serve", "cli", "settings", "sshhelper"},
     "sshhelper": {"cloud", "vault", "tfe", "dataplane", "pipeline", "clients", "provider", "serve", "cli", "settings", "vaultcli"},
     "pipeline": {"cloud", "vault", "tfe", "dataplane", "serve", "cli"},

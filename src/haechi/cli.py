@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 import time
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -16,6 +17,8 @@ from haechi.settings import SettingsError, Target, read_target
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 TargetName = Annotated[str, typer.Option("--target", help="local (this machine, the default) or alibaba (the real cloud).")]
+sentinel = typer.Typer(no_args_is_help=True, help="Sentinel policies: test and apply them as the sentinel program does.")
+app.add_typer(sentinel, name="sentinel")
 state: dict[str, bool] = {"debug": False}
 
 
@@ -288,6 +291,53 @@ def serve(
     if config:
         raise typer.Exit(serve_vault(config))
     serve_cloud(target)
+
+
+@sentinel.command("test")
+def sentinel_test(
+    paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH ...]", help="Directories of policies, or policy files.")] = None,
+    only: Annotated[str, typer.Option("--run", help="Regular expression: only these policies, after a / only these cases.")] = "",
+    verbose: Annotated[bool, typer.Option("--verbose", help="Prints and traces of the cases that pass, too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run policies against their test cases, test/POLICY/*.hcl and *.json; exit 1 when one fails."""
+    from haechi.tfe.policy.sentinel.errors import PolicyError
+    from haechi.tfe.policy.sentinel.testing import render_tests, run_tests, tests_document
+
+    try:
+        results = run_tests([Path(each) for each in paths or ["."]], only)
+    except PolicyError as error:
+        raise SettingsError(str(error)) from None
+    if as_json:
+        _print(tests_document(results))
+    else:
+        print(render_tests(results, verbose))
+    raise typer.Exit(0 if all(each.passed for each in results) else 1)
+
+
+@sentinel.command("apply")
+def sentinel_apply(
+    policy: Annotated[str, typer.Argument(help="A policy file, or a policy of the configuration; all of them if left out.")] = "",
+    config: Annotated[str, typer.Option("--config", help="Configuration file, else sentinel.hcl or sentinel.json.")] = "",
+    param: Annotated[list[str] | None, typer.Option("--param", help="key=value of a parameter; may be repeated.")] = None,
+    given: Annotated[list[str] | None, typer.Option("--global", help="key=value of a global; may be repeated.")] = None,
+    trace: Annotated[bool, typer.Option("--trace", help="The trace of policies that pass, too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Evaluate policies; exit 0 pass, 1 fail, 2 undefined, 3 error in the policy, 9 any other fault."""
+    from haechi.tfe.policy.sentinel.applying import applied_document, apply_policies, exit_code, parse_values, render_applied
+    from haechi.tfe.policy.sentinel.errors import PolicyError
+
+    try:
+        applied = apply_policies(policy, Path(config) if config else None, parse_values(param or []), parse_values(given or []))
+    except PolicyError as error:
+        _say(f"haechi: {error}")
+        raise typer.Exit(9) from None
+    if as_json:
+        _print(applied_document(applied))
+    else:
+        print(render_applied(applied, trace))
+    raise typer.Exit(exit_code(applied))
 
 
 @app.command(hidden=True)

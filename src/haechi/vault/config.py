@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from haechi.hcl import Body, HclError, blocks, last, parse_hcl
 from haechi.vault.durations import parse_duration
-from haechi.vault.hcl import Body, HclError, blocks, last, parse_hcl
 
 DEFAULT_LEASE = 768 * 3600.0  # seconds
 STORAGES = ("file", "sqlite", "inmem")

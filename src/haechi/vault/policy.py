@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from haechi.hcl import Body, HclError, blocks, last, parse_hcl, plain
 from haechi.vault.durations import parse_duration
 from haechi.vault.errors import listed
-from haechi.vault.hcl import Body, HclError, blocks, last, parse_hcl, plain
 
 CAPABILITIES = ("create", "delete", "deny", "list", "patch", "read", "recover", "subscribe", "sudo", "update")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from haechi.vault.hcl import MAX_DEPTH, MAX_TEXT, Body, HclError, blocks, last, parse_hcl, plain
+from haechi.hcl import MAX_DEPTH, MAX_TEXT, Body, HclError, blocks, last, parse_hcl, plain
 
 VALUES = [
     ('a = "text"', "text"),
@@ -244,3 +244,10 @@ def _outcome(text: str) -> str:
         return "error"
     assert isinstance(document, dict)
     return "document"
+
+
+def test_literals_of_hcl_2() -> None:
+    text = 'mock "x" {\n  data = {\n    "a" : [null, { b : 1 }],\n    c = -1.5,\n  }\n}\n'
+    assert plain(parse_hcl(text, literals=True)) == {"mock": {"x": {"data": {"a": [None, {"b": 1}], "c": -1.5}}}}
+    with pytest.raises(HclError):
+        parse_hcl(text)

@@ -1,4 +1,4 @@
-"""HCL 1 as Vault's configuration files and policies use it, or the same document as JSON. Pure.
+"""HCL 1 as Vault's and Sentinel's configuration files and policies use it, or the same document as JSON. Pure.
 
 A document, and every block in it, is a Body: {key: [each value written for the key, in order]}. A value is text, int, float, bool, None,
 a list or a Body. A label is a body around the body, so `path "a" { x = 1 }`, `path = { a = { x = 1 } }` and {"path": {"a": {"x": 1}}}
@@ -42,15 +42,18 @@ class Body(dict[str, list[Any]]):
                 self.add(key, value, line)
 
 
-def parse_hcl(text: str) -> Body:
-    """The document in `text`: JSON if it starts with `{`, else HCL. HclError with "At line:column: ..." for anything that is neither."""
+def parse_hcl(text: str, literals: bool = False) -> Body:
+    """The document in `text`: JSON if it starts with `{`, else HCL. HclError with "At line:column: ..." for anything that is neither.
+
+    With `literals` the value syntax of HCL 2 is read too: `null`, and `:` for `=` in maps.
+    """
     if len(text) > MAX_TEXT:
         raise HclError(f"longer than {MAX_TEXT} characters")
     _check_characters(text)
     is_json = text.lstrip(" \t\r\n").startswith("{")
     if is_json:
         _check_json(text)
-    parser = _Parser(text, is_json)
+    parser = _Parser(text, is_json, literals or is_json)
     if is_json:
         parser.take()
     body = parser.body("RBRACE" if is_json else "EOF", 1)
@@ -155,8 +158,8 @@ _Token = tuple[str, str, int]  # kind, text, offset
 class _Parser:
     """Recursive descent, to MAX_DEPTH. JSON comes here checked by the json module; then `:` is `=` and `null` a value."""
 
-    def __init__(self, text: str, is_json: bool) -> None:
-        self.text, self.is_json, self.at = text, is_json, 0
+    def __init__(self, text: str, is_json: bool, literals: bool) -> None:
+        self.text, self.is_json, self.literals, self.at = text, is_json, literals, 0
         self.newlines = [found.start() for found in re.finditer("\n", text)]
         self.ahead: _Token | None = None
 
@@ -166,7 +169,7 @@ class _Parser:
             return token
         start = _SPACE.match(self.text, self.at).end()  # type: ignore[union-attr]  # it matches nothing, too
         found = _TOKEN.match(self.text, start)
-        if found is None or (found[0] == ":" and not self.is_json):
+        if found is None or (found[0] == ":" and not self.literals):
             return self._no_token(start)
         self.at = found.end()
         kind = str(found.lastgroup)
@@ -268,7 +271,7 @@ class _Parser:
             return self._list(depth)
         if text in ("true", "false"):
             return text == "true"
-        if text == "null" and self.is_json:
+        if text == "null" and self.literals:
             return None
         self.fail(at, f"Unknown token: {kind} {text}".rstrip())
 

@@ -1,0 +1,11 @@
+mock "tfplan/v2" {
+  module {
+    source = "mock-tfplan-none.sentinel"
+  }
+}
+
+test {
+  rules = {
+    main = true
+  }
+}

@@ -1,0 +1,13 @@
+mock "time" {
+  data = {
+    now = {
+      weekday_name = "Sunday"
+    }
+  }
+}
+
+test {
+  rules = {
+    main = false
+  }
+}

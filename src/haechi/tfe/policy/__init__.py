@@ -1,0 +1,1 @@
+"""Policies over a run: `sentinel/` interprets the Sentinel language."""
