@@ -34,6 +34,7 @@ def source(tmp_path: Path) -> Path:
     files = {
         "__init__.py": "",
         "cli.py": "import typer",
+        "hcl.py": "",
         "vault/__init__.py": "",
         "vault/engines/kv.py": "",
         "vault/default.hcl": "path {}",
@@ -71,6 +72,7 @@ def test_what_is_in_the_package(source: Path, tmp_path: Path) -> None:
     assert {n for n in names if n.startswith(("bin/", "lib/haechi/"))} == {
         "bin/vault",
         "lib/haechi/__init__.py",
+        "lib/haechi/hcl.py",
         "lib/haechi/vault/__init__.py",
         "lib/haechi/vault/engines/kv.py",
         "lib/haechi/vault/default.hcl",
@@ -153,3 +155,15 @@ def test_what_is_missing_is_said(source: Path, tmp_path: Path, name: str) -> Non
 
 def test_this_environment_fits() -> None:
     assert bundle.guest_python() == "{}.{}".format(*sys.version_info[:2])
+
+
+def test_the_server_itself_is_whole(tmp_path: Path) -> None:
+    """What the real package holds is all that the server imports."""
+    bundle.publish(tmp_path / "mirror")
+    (package,) = (tmp_path / "mirror" / "haechi").glob("vault-*.tar.gz")
+    subprocess.run(["tar", "-C", str(tmp_path), "-xzf", str(package)], check=True)
+    home = tmp_path / "haechi-vault"
+    imports = f"import sys; sys.path.insert(0, {str(home / 'lib')!r}); import haechi.vault.server, haechi.vaultcli"
+    for command in (["/usr/bin/python3", "-IS", "-c", imports], [str(home / "bin" / "vault"), "-version"]):
+        done = subprocess.run(command, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr

@@ -22,7 +22,7 @@ from haechi.pipeline.failure import Failure
 
 URL = "http://mirrors.cloud.aliyuncs.com/haechi/"  # the mirror directory's `haechi/`, as instances see it
 SOURCE = Path(haechi.__file__).parent
-PARTS = ("__init__.py", "vault", "vaultcli")  # of haechi
+PARTS = ("__init__.py", "hcl.py", "vault", "vaultcli")  # of haechi
 HELPER = "sshhelper/vault_ssh_helper.py"
 LIBRARIES = ("cryptography", "cffi", "uvicorn", "h11", "click", "httptools", "uvloop", "orjson")
 UNUSED_SUFFIXES = (".pyc", ".pyx", ".pxd", ".pxi", ".pyi", ".c", ".h", ".typed", ".txt")
