@@ -127,7 +127,7 @@ def test_without_packer_it_says_how_to_get_it(run: Run, tmp_path: Path, monkeypa
 
 
 def test_interrupted_packer_is_told_and_waited_for(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_packer(tmp_path, monkeypatch, f"trap 'sleep 0.3; touch {tmp_path}/cleaned; exit 1' INT\necho begun\nwhile :; do sleep 0.05; done")
+    fake_packer(tmp_path, monkeypatch, f"trap 'sleep 0.3; touch {tmp_path}/cleaned; exit 1' INT\necho begun\nfor i in $(seq 600); do sleep 0.05; done")
     begun = threading.Event()
     run.say = lambda line: begun.set()
 
@@ -147,7 +147,7 @@ def test_interrupted_packer_is_told_and_waited_for(run: Run, tmp_path: Path, mon
 
 def test_a_build_whose_cloud_is_gone_ends(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(golden, "MISSES", 1)
-    fake_packer(tmp_path, monkeypatch, "sleep 600 & sleep 600")
+    fake_packer(tmp_path, monkeypatch, "sleep 60 & sleep 60")
     monkeypatch.setattr(Control, "alive", False)
     (tmp_path / "place").mkdir()
     with pytest.raises(Failure, match="cloud server is gone"):
