@@ -127,7 +127,8 @@ def test_without_packer_it_says_how_to_get_it(run: Run, tmp_path: Path, monkeypa
 
 
 def test_interrupted_packer_is_told_and_waited_for(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_packer(tmp_path, monkeypatch, f"trap 'sleep 0.3; touch {tmp_path}/cleaned; exit 1' INT\necho begun\nfor i in $(seq 600); do sleep 0.05; done")
+    trap = f"trap 'sleep 0.3; touch {tmp_path}/cleaned; exit 1' INT"
+    fake_packer(tmp_path, monkeypatch, f"{trap}\necho begun\nfor i in $(seq 600); do sleep 0.05; done")
     begun = threading.Event()
     run.say = lambda line: begun.set()
 
