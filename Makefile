@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-APT := iproute2 nftables conntrack haproxy mmdebstrap openssh-client openssl ca-certificates curl zstd
-APT_TEST := sshpass iputils-ping procps chromium packer
+APT := iproute2 nftables conntrack haproxy mmdebstrap openssh-client openssl ca-certificates curl zstd packer
+APT_TEST := sshpass iputils-ping procps chromium
 
 .PHONY: up down test lint docs bench install
 
