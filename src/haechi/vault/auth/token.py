@@ -242,16 +242,7 @@ class TokenMethod(CoreBackend):
         return Response({**self._describe(token), "id": text})
 
     def look_up_accessor(self, request: Request) -> Response:
-        return Response(self._describe(self._by_accessor(request)))
-
-    def _by_accessor(self, request: Request) -> Token:
-        accessor = request.values.get("accessor", "")
-        if not accessor:
-            raise invalid("missing accessor")
-        token = self.core.tokens.find_accessor(request.transaction, accessor, self.core.now())
-        if token is None:
-            raise invalid("invalid accessor")
-        return token
+        return Response(self._describe(self.by_accessor(request)))
 
     def _describe(self, token: Token) -> dict[str, Any]:
         now = self.core.now()
@@ -300,7 +291,7 @@ class TokenMethod(CoreBackend):
         return await self._renew(request, token, text)
 
     async def renew_accessor(self, request: Request) -> Response:
-        return await self._renew(request, self._by_accessor(request), "")
+        return await self._renew(request, self.by_accessor(request), "")
 
     async def _renew(self, request: Request, token: Token, text: str) -> Response:
         """The end moves; how far, its role or login decides as they are today."""
@@ -360,7 +351,7 @@ class TokenMethod(CoreBackend):
         self.core.leases.revoke_token(request.transaction, token.id, with_children)
 
     def revoke_accessor(self, request: Request) -> None:
-        self.core.leases.revoke_token(request.transaction, self._by_accessor(request).id)
+        self.core.leases.revoke_token(request.transaction, self.by_accessor(request).id)
 
     def list_accessors(self, request: Request) -> Response:
         return listing([token.accessor for token in self.core.tokens.all(request.transaction)])

@@ -81,13 +81,7 @@ class PolicyPaths(CoreBackend):
         return self._capabilities(request, request.token)
 
     def read_accessor_capabilities(self, request: Request) -> Response:
-        accessor = request.values.get("accessor", "")
-        if not accessor:
-            raise invalid("missing accessor")
-        token = self.core.tokens.find_accessor(request.transaction, accessor, self.core.now())
-        if token is None:
-            raise invalid("invalid accessor")
-        return self._capabilities(request, token)
+        return self._capabilities(request, self.by_accessor(request))
 
     def _capabilities(self, request: Request, token: Token) -> Response:
         paths = request.values.get("paths") or request.values.get("path")
