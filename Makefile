@@ -2,13 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-APT := iproute2 nftables conntrack haproxy mmdebstrap openssh-client openssl ca-certificates curl zstd packer
-APT_TEST := sshpass iputils-ping procps chromium
+APT := iproute2 nftables conntrack haproxy nginx-light libnginx-mod-http-lua libnginx-mod-http-modsecurity lua-cjson modsecurity-crs mmdebstrap openssh-client openssl ca-certificates curl zstd packer
+APT_TEST := sshpass iputils-ping procps chromium bind9-dnsutils
 
 .PHONY: up down test lint docs bench install
 
 up: install
-	@$(BIN)/haechi up
+	@$(BIN)/haechi up --yes
 
 down:
 	@$(BIN)/haechi down
@@ -28,7 +28,7 @@ bench: install $(VENV)/.test
 	@$(BIN)/pip install -q --disable-pip-version-check 'moto[server,ec2]' && $(BIN)/python -m tests.bench
 
 install: $(VENV)/.install
-	@for t in $(APT); do dpkg -s $$t >/dev/null 2>&1 || missing="$$missing $$t"; done; [ -z "$$missing" ] || { echo "installing$$missing" >&2; apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null; }
+	@for t in $(APT); do dpkg -s $$t >/dev/null 2>&1 || missing="$$missing $$t"; done; [ -z "$$missing" ] || { echo "installing$$missing" >&2; apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null && case "$$missing" in *nginx-light*) ! command -v systemctl >/dev/null || systemctl -q disable --now nginx 2>/dev/null || true;; esac; }
 
 $(VENV)/.install: pyproject.toml requirements.lock
 	@dpkg -s python3-venv >/dev/null 2>&1 || $(PYTHON) -c 'import ensurepip' 2>/dev/null || { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y python3-venv >/dev/null; }

@@ -15,11 +15,21 @@ from haechi.cloud import acs
 from haechi.cloud.desired import render_plan
 from haechi.cloud.gateway import Gateway
 from haechi.cloud.machines import Machines
+from haechi.cloud.products.cloudfw.assets import protected
+from haechi.cloud.products.cloudfw.monitor import FlowMonitor
+from haechi.cloud.products.cloudfw.telemetry import FlowTelemetry
+from haechi.cloud.products.ddoscoo.monitor import Monitor
+from haechi.cloud.products.ddoscoo.telemetry import Telemetry
 from haechi.cloud.products.ecs.removal import remove_instance
+from haechi.cloud.products.waf.monitor import WafMonitor
+from haechi.cloud.products.waf.telemetry import WafTelemetry
 from haechi.cloud.runtime import Runtime
 from haechi.cloud.store import Store
 from haechi.cloud.trace import Trace
-from haechi.dataplane.plan import Plan
+from haechi.dataplane.flows import Tracked
+from haechi.dataplane.nflog import Told
+from haechi.dataplane.plan import Plan, Policy
+from haechi.dataplane.scrubber import Reading
 from haechi.dataplane.site import read_site
 
 ACCOUNT = "1234567890123456"
@@ -35,6 +45,11 @@ class RecordingDataplane:
         self.images: set[str] = {"base"}
         self.fail = ""
         self.health: dict[str, dict[tuple[str, int, str, int], str]] = {}
+        self.readings: dict[str, Reading] = {}
+        self.challenged: dict[str, set[str]] = {}
+        self.flows: list[tuple[Tracked, tuple[Policy, ...]]] = []
+        self.packets: list[Told] = []
+        self.hits: dict[str, tuple[int, int]] = {}
 
     def apply(self, plan: Plan) -> None:
         if self.fail:
@@ -76,6 +91,16 @@ class RecordingDataplane:
     def balancer_health(self, id: str) -> dict[tuple[str, int, str, int], str]:
         return self.health.get(id, {})
 
+    def told(self) -> list[Told]:
+        told, self.packets = self.packets, []
+        return told
+
+    def scrubber_reading(self, id: str) -> Reading:
+        return self.readings[id]
+
+    def scrubber_challenge(self, id: str, domains: set[str]) -> None:
+        self.challenged[id] = domains
+
 
 class Refused(Exception):
     """The cloud answered with an error."""
@@ -97,7 +122,22 @@ class LocalCloud:
                 tx.put("access_key", KEY, "", {"AccessKeySecret": SECRET, "Status": "Active", "UserName": "", "CreatedAt": 0})
         site = read_site({"HAECHI_SITE": "10", "HAECHI_HOME": str(home)})
         self.machines = Machines(self.store, self.dataplane, render_plan, remove_instance, home / "boot")
-        self.runtime = Runtime(site, self.store, self.dataplane, self.machines, render_plan, ACCOUNT, "ap-southeast-1")
+        telemetry = Telemetry(home / "telemetry.db")
+        self.monitor = Monitor(
+            self.store, telemetry, self.dataplane.scrubber_reading, self.dataplane.scrubber_challenge, lambda view: self.runtime.apply(view)
+        )
+        self.flow_monitor = FlowMonitor(
+            FlowTelemetry(home / "firewall.db"),
+            self.store.now,
+            lambda: self.dataplane.flows,
+            self.dataplane.told,
+            lambda: self.dataplane.hits,
+            lambda: frozenset(protected(self.store.view())),
+            lambda name, addresses: None,
+        )
+        self.waf_monitor = WafMonitor(self.store, WafTelemetry(home / "waf.db"), lambda id: (home / "access.json", home / "audit.json"))
+        watches = (self.monitor, self.flow_monitor, self.waf_monitor)
+        self.runtime = Runtime(site, self.store, self.dataplane, self.machines, render_plan, ACCOUNT, "ap-southeast-1", *watches)
         self.trace = Trace(home / "calls.jsonl")
         self.gateway = Gateway(self.runtime, self.trace)
         self.machines.open()
@@ -105,6 +145,7 @@ class LocalCloud:
         self._http = httpx.AsyncClient(transport=httpx.ASGITransport(self.gateway), base_url="http://127.0.0.1")
 
     def close(self) -> None:
+        self.monitor.close()
         self._loop.run_until_complete(self._http.aclose())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()

@@ -85,6 +85,7 @@ def up(
         str,
         typer.Option("--vault-shares", help="File for a new Vault's unseal shares and root token; - shows them once."),
     ] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Confirm the runs without asking, and override soft-mandatory policies.")] = False,
     as_json: Json = False,
 ) -> None:
     """Bring the whole story up, or carry on where it was cut off."""
@@ -92,11 +93,16 @@ def up(
     from haechi.pipeline.up import up as run
 
     chosen = read_target(target)
-    result = run(chosen, _progress(as_json), lambda: read_target(target), VaultOptions(vault, package, shares))
+    result = run(chosen, _progress(as_json), lambda: read_target(target), VaultOptions(vault, package, shares), yes)
     if as_json:
         _print(result)
     else:
         print(f"Vault is at {result['vault']}")
+        sign_in = f"   (sign in with the token in {chosen.tfe_home / 'token'})" if chosen.local else ""
+        print(f"Remote runs are at {result['runs']}{sign_in}")
+        if result["domain"]:
+            domain, address = result["domain"], result["edge_address"]
+            print(f"Its domain, guarded: curl --resolve {domain}:80:{address} http://{domain}/")
         print(f"The cat is at {result['url']}   ({result['seconds']} s)")
 
 
@@ -126,8 +132,10 @@ def down(
 
 def _purge(target: Target) -> dict[str, Any]:
     from haechi.clients.control import ControlClient
+    from haechi.pipeline import tfe
     from haechi.serve import purge
 
+    tfe.stop(target)
     control = ControlClient(target.control)
     if control.health() is not None:
         control.stop()
@@ -273,24 +281,30 @@ def ssh(
 
 @app.command()
 def serve(
-    server: Annotated[str, typer.Argument(help="Which server: cloud or vault.")] = "cloud",
+    server: Annotated[str, typer.Argument(help="Which server: cloud, vault or tfe.")] = "cloud",
     config: Annotated[list[str] | None, typer.Option("--config", help="vault: configuration file or directory; may be repeated.")] = None,
     as_json: Json = False,
 ) -> None:
     """Run a server in the foreground until SIGTERM."""
-    from haechi.serve import serve_cloud, serve_vault
+    from haechi.serve import serve_cloud, serve_tfe, serve_vault
 
-    if server not in ("cloud", "vault"):
-        raise SettingsError(f"There is no server {server!r}.\nUse: haechi serve cloud, or haechi serve vault --config FILE.")
+    if server not in ("cloud", "vault", "tfe"):
+        raise SettingsError(
+            f"There is no server {server!r}.\nUse: haechi serve cloud, haechi serve tfe, or haechi serve vault --config FILE."
+        )
     if (server == "vault") != bool(config):
-        raise SettingsError("The vault server needs --config FILE, the cloud has none.\nUse: haechi serve vault --config FILE.")
+        raise SettingsError("The vault server needs --config FILE, the others have none.\nUse: haechi serve vault --config FILE.")
     target = read_target("local")
     if as_json:
-        address = {"address": f"127.0.0.1:{target.port}"} if server == "cloud" else {}
+        ports = {"cloud": target.port, "tfe": target.tfe_port}
+        address = {"address": f"127.0.0.1:{ports[server]}"} if server in ports else {}
         _print({"server": server, **address, "pid": os.getpid()})
     if config:
         raise typer.Exit(serve_vault(config))
-    serve_cloud(target)
+    if server == "tfe":
+        serve_tfe(target)
+    else:
+        serve_cloud(target)
 
 
 @sentinel.command("test")

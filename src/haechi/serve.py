@@ -2,6 +2,7 @@
 
 haechi serve cloud      the local Alibaba Cloud, until SIGTERM; hosts and packets stay when it ends
 haechi serve vault      Vault's HTTP API, with a configuration file of Vault's
+haechi serve tfe        Terraform Enterprise's API, with the worker that runs terraform
 """
 
 from __future__ import annotations
@@ -17,21 +18,29 @@ import shutil
 import signal
 import string
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvloop
 
-from haechi.cloud import authority
+from haechi.cloud import authority, nameserver
 from haechi.cloud.control import Control
 from haechi.cloud.desired import render_plan
 from haechi.cloud.door import Door
 from haechi.cloud.gateway import Gateway
 from haechi.cloud.linklocal import LinkLocal
 from haechi.cloud.machines import Machines
+from haechi.cloud.products.cloudfw.assets import protected
+from haechi.cloud.products.cloudfw.monitor import FlowMonitor
+from haechi.cloud.products.cloudfw.telemetry import FlowTelemetry
+from haechi.cloud.products.ddoscoo.monitor import Monitor
+from haechi.cloud.products.ddoscoo.telemetry import Telemetry
 from haechi.cloud.products.ecs.images import resume_images
 from haechi.cloud.products.ecs.lifetime import release_due
 from haechi.cloud.products.ecs.removal import remove_instance
+from haechi.cloud.products.waf.monitor import WafMonitor
+from haechi.cloud.products.waf.telemetry import WafTelemetry
 from haechi.cloud.runtime import PATIENCE, Runtime
 from haechi.cloud.store import Store
 from haechi.cloud.trace import Trace
@@ -59,6 +68,15 @@ OWN = (  # everything haechi ever writes into a site's home
     "cloud.db",
     "cloud.db-shm",
     "cloud.db-wal",
+    "firewall.db",
+    "firewall.db-shm",
+    "firewall.db-wal",
+    "waf.db",
+    "waf.db-shm",
+    "waf.db-wal",
+    "telemetry.db",
+    "telemetry.db-shm",
+    "telemetry.db-wal",
     "credentials.json",
     "hosts",
     "images",
@@ -67,6 +85,7 @@ OWN = (  # everything haechi ever writes into a site's home
     "mirror",
     "ssh",
     "terraform",
+    "tfe",
     "up.lock",
     "vault",
     "work",
@@ -117,6 +136,58 @@ def serve_vault(paths: list[str]) -> int:
     return run(paths)
 
 
+def serve_tfe(target: Target) -> None:
+    """Run Terraform Enterprise in the foreground until SIGTERM or SIGINT. Raises AlreadyRunning, SettingsError.
+
+    HAECHI_TFE_DATABASE is a SQLAlchemy URL (SQLite in the site's home without it), HAECHI_TFE_SLOTS the runs at once (10).
+    """
+    from haechi.provider.mirror import render_terraformrc
+    from haechi.tfe.server import run
+    from haechi.tfe.settings import Settings
+
+    site = target.site
+    for directory in (site.home, site.run, target.tfe_home):
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _log_to(site.home / "log" / "tfe.log")
+    authority.ensure_authority(site.home / "ca")
+    slots = os.environ.get("HAECHI_TFE_SLOTS", "10")
+    if not slots.isascii() or not slots.isdigit() or int(slots) > 100:
+        raise SettingsError(f"HAECHI_TFE_SLOTS is {slots!r}.\nIt is the number of runs at once, 0 to 100.")
+    mirror = target.terraformrc.parent
+    settings = Settings(
+        home=target.tfe_home,
+        port=target.tfe_port,
+        database=os.environ.get("HAECHI_TFE_DATABASE", ""),
+        tls_port=target.tfe_tls_port,
+        tls=authority.server_context(site.home / "ca"),
+        worker_slots=int(slots),
+        terraform=shutil.which("terraform") or shutil.which("tofu") or str(site.home / "bin" / "terraform"),
+        terraformrc=render_terraformrc(mirror) if (mirror / "registry.terraform.io").is_dir() else "",
+        hidden=(site.home.absolute(),),
+        shown=(mirror.absolute(), target.bundle.absolute(), (site.home / "bin").absolute()),
+        admin_token_file=target.tfe_home / "token",
+    )
+    with _held(target.tfe_pid_file):
+        run(settings)
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """A file with this process's id, locked as long as it lives. Raises AlreadyRunning."""
+    with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(
+                "A server of this site is running already.\nStop it with `haechi down`, or choose another HAECHI_SITE."
+            ) from None
+        file.truncate()
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+        path.unlink(missing_ok=True)
+
+
 async def _cloud(target: Target) -> None:
     site = target.site
     started = time.monotonic()
@@ -132,7 +203,14 @@ async def _cloud(target: Target) -> None:
     linklocal = LinkLocal(site, loop)
     dataplane = Dataplane(site, linklocal.follow)
     machines = Machines(store, dataplane, render_plan, remove_instance, site.home / "boot-id")
-    runtime = Runtime(site, store, dataplane, machines, render_plan, account, target.region, PATIENCE)
+    telemetry = Telemetry(site.home / "telemetry.db")
+    monitor = Monitor(store, telemetry, dataplane.scrubber_reading, dataplane.scrubber_challenge, lambda view: runtime.apply(view))
+    wall = dataplane.wall
+    flows = FlowTelemetry(site.home / "firewall.db")
+    flow_monitor = FlowMonitor(flows, store.now, wall.read, wall.told, wall.hits, lambda: frozenset(protected(store.view())), wall.learn)
+    waf_monitor = WafMonitor(store, WafTelemetry(site.home / "waf.db"), dataplane.wafs.logs)
+    watches = (monitor, flow_monitor, waf_monitor)
+    runtime = Runtime(site, store, dataplane, machines, render_plan, account, target.region, *watches, PATIENCE)
     control = Control(runtime, stop.set)
     door = Door(Gateway(runtime, trace), authority.server_context(site.home / "ca"), target.port)
 
@@ -141,11 +219,14 @@ async def _cloud(target: Target) -> None:
     except RuntimeError:
         log.exception("the data plane could not be brought up whole; `haechi doctor` tells what is missing")
     machines.open()
+    for watch in watches:
+        watch.start()
     resume_images(runtime)
     work = (
         door.serve(),
         control.serve(site.run / "control.sock"),
         linklocal.serve(runtime, dataplane.networks),
+        nameserver.serve(runtime),
         _every_minute(lambda: release_due(runtime)),
     )
     servers = [asyncio.create_task(w) for w in work]
@@ -155,6 +236,8 @@ async def _cloud(target: Target) -> None:
     for server in servers:
         server.cancel()
     results = await asyncio.gather(*servers, return_exceptions=True)
+    for watch in watches:
+        await asyncio.to_thread(watch.close)
     await asyncio.to_thread(machines.close)
     dataplane.close()
     trace.close()

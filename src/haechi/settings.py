@@ -81,6 +81,38 @@ class Target:
         path = self.vault_home / "vault.json"
         return given or (str(json.loads(path.read_text())["address"]) if path.exists() else "")
 
+    @property
+    def tfe_port(self) -> int:
+        """TCP port of the local Terraform Enterprise on 127.0.0.1, plain HTTP."""
+        return self.port + 1
+
+    @property
+    def tfe_tls_port(self) -> int:
+        """The same over TLS, with a certificate of the local authority for localhost."""
+        return self.port + 2
+
+    @property
+    def tfe_home(self) -> Path:
+        """Database, run directories and first token of the local Terraform Enterprise. Mode 0700."""
+        return self.site.home / "tfe"
+
+    @property
+    def tfe_pid_file(self) -> Path:
+        """The local server's process id; locked (flock) as long as it lives."""
+        return self.site.run / "tfe.pid"
+
+    @property
+    def tfe_url(self) -> str:
+        """Address of this target's Terraform Enterprise: HAECHI_TFE_ADDR, else the local server, else HCP Terraform."""
+        given = os.environ.get("HAECHI_TFE_ADDR", "")
+        return given.rstrip("/") or (f"http://127.0.0.1:{self.tfe_port}" if self.local else "https://app.terraform.io")
+
+    @property
+    def tfe_token(self) -> str:
+        """A token for it: HAECHI_TFE_TOKEN, else the local server's first administrator's, else ""."""
+        path = self.tfe_home / "token"
+        return os.environ.get("HAECHI_TFE_TOKEN", "") or (path.read_text().strip() if self.local and path.exists() else "")
+
     def environment(self) -> dict[str, str]:
         """The variables that unmodified tools need to land on this target. Holds the secret; never print it unasked."""
         vault = {"VAULT_ADDR": self.vault_addr} if self.vault_addr else {}

@@ -13,9 +13,11 @@ from pathlib import Path
 
 from tests.bench.api import describe_rates
 from tests.bench.bench import Bench
+from tests.bench.edge import edge_figures
 from tests.bench.hosts import banner_seconds, fifty_instances, rule_seconds
 from tests.bench.images import image_figures
 from tests.bench.logins import login_seconds
+from tests.bench.tfe import tfe_figures
 from tests.bench.vault import vault_figures
 
 
@@ -32,6 +34,8 @@ def main() -> None:
             figures |= login_seconds(bench)
             figures |= image_figures(bench)  # last: it leaves an image of its own
         figures |= vault_figures()
+        figures |= tfe_figures()
+        figures |= edge_figures()
         with Bench(Path(place) / "api") as bench:
             bench.run("prepare")
             figures["server start to first answer s"] = bench.start_seconds()

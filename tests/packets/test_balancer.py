@@ -383,7 +383,7 @@ def test_what_haproxy_refuses_changes_nothing(lab: Lab) -> None:
     assert {path.name: path.read_text() for path in folder.glob("*.cfg")} == before
     assert not list(folder.glob("*.pem"))
     lab.apply(web(*on("c")))
-    assert set(lab.who(2)) == {"c"}
+    until(lambda: set(lab.who(2)) == {"c"})  # the worker before may take one more connection
 
 
 def test_words_of_users_stay_words(lab: Lab) -> None:

@@ -31,7 +31,7 @@ CHROMIUM = (
     "disable-component-update",
     "disable-sync",
 )
-ROWS = ["4.1", "4.2", "4.3", "4.4", "4.5", "4.5.5", "4.6", "4.7", "4.8", "4.9", "4.10", "4.11"]
+ROWS = ["4.1", "4.2", "4.3", "4.4", "4.5", "4.5.5", "4.6", "4.7", "4.8", "4.9", "4.10", "4.11", "4.14", "4.15", "4.16", "4.17"]
 
 
 def status(story: Story) -> dict[str, Any]:
@@ -55,19 +55,39 @@ def managed(story: Story) -> dict[Path, list[Any]]:
     """The managed resources in each Terraform state. (A data source may see more at its second look: an image is in use now.)"""
     found = {}
     for path in story.home.glob("work/**/terraform.tfstate"):
+        if path.parent.name == ".terraform":  # settings of the remote backend
+            continue
         found[path] = [r for r in json.loads(path.read_text())["resources"] if r["mode"] == "managed"]
         for instance in [i for r in found[path] for i in r["instances"]]:
             instance.pop("sensitive_attributes", None)  # terraform writes them in any order
     return found
 
 
+def tfe(story: Story, path: str) -> Any:
+    """The `data` of an answer of Terraform Enterprise to the first administrator."""
+    token = (story.home / "tfe" / "token").read_text().strip()
+    url = f"{next(s['address'] for s in status(story)['servers'] if s['server'] == 'tfe')}/api/v2/{path}"
+    answer = httpx.get(url, headers={"Authorization": f"Bearer {token}"}, trust_env=False, timeout=30)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["data"]
+
+
+def remote_serials(story: Story) -> dict[str, int]:
+    """Serial of each workspace's current state."""
+    workspaces = tfe(story, "organizations/meow/workspaces")
+    ids = {w["attributes"]["name"]: w["id"] for w in workspaces}
+    return {name: tfe(story, f"workspaces/{id}/current-state-version")["attributes"]["serial"] for name, id in ids.items()}
+
+
 def test_up_serves_the_cat(story: Story) -> None:
-    result = json.loads(story.haechi("up", "--json"))
+    result = json.loads(story.haechi("up", "--yes", "--json"))
     page = httpx.get(result["url"], trust_env=False)
     assert page.status_code == 200 and "cat.svg" in page.text
     shown = status(story)
     assert shown["urls"]["site"] == result["url"]
-    assert [s["ok"] for s in shown["servers"]] == [True]
+    guarded = httpx.get(f"http://{result['edge_address']}/", headers={"Host": result["domain"]}, trust_env=False)
+    assert guarded.status_code == 200 and "cat.svg" in guarded.text
+    assert [(s["server"], s["ok"]) for s in shown["servers"]] == [("cloud", True), ("tfe", True)]
     assert [i["status"] for i in shown["instances"]] == ["Running"] * 4
     assert [i["name"] for i in apps(story)] == ["meow-app-01", "meow-app-02", "meow-app-03"]
     assert shown["vault"]["state"] == "unsealed" and shown["vault"]["address"] == result["vault"]
@@ -92,14 +112,14 @@ def test_a_browser_sees_the_cat(story: Story, tmp_path: Path) -> None:
 
 def test_a_second_up_changes_nothing(story: Story) -> None:
     before = status(story)["instances"]
-    states = managed(story)
-    assert len(states) == 3
-    story.haechi("up", "--json")
+    states, serials = managed(story), remote_serials(story)
+    assert len(states) == 1 and sorted(serials) == ["03_app", "04_slb", "05_edge"]
+    story.haechi("up", "--yes", "--json")
     assert status(story)["instances"] == before
-    assert managed(story) == states
+    assert managed(story) == states and remote_serials(story) == serials
 
 
-@pytest.mark.parametrize(("page", "least"), [("tutorial/first-hour.md", 11), ("howto/vault.md", 12)])
+@pytest.mark.parametrize(("page", "least"), [("tutorial/first-hour.md", 11), ("howto/vault.md", 12), ("howto/runs.md", 4)])
 def test_pages_as_typed(story: Story, tmp_path: Path, page: str, least: int) -> None:
     """Every ```sh block of a page runs, line by line, as a newcomer would type it."""
     commands = re.findall(r"```sh\n(.*?)```", (DOCS / page).read_text(), re.S)
@@ -179,7 +199,7 @@ def test_a_reboot_seals_vault_and_up_opens_it(story: Story) -> None:
     row = json.loads(story.haechi("verify", "--json", "--row", "4.4", code=2))[0]
     assert not row["ok"] and "sealed" in row["evidence"]
     assert story.haechi("ssh", "meow-app-01", "--", "true", code=1) == ""
-    result = json.loads(story.haechi("up", "--json"))
+    result = json.loads(story.haechi("up", "--yes", "--json"))
     assert next(s["what"] for s in result["steps"] if s["step"] == "vault-open").startswith("unsealed with 3 of the shares")
     after = status(story)
     assert after["vault"]["state"] == "unsealed" and after["instances"] == before["instances"]
@@ -202,7 +222,12 @@ def test_no_secret_of_vault_is_told(story: Story) -> None:
     kept = json.loads((story.home / "vault" / "init.json").read_text())
     operators = json.loads((story.home / "vault" / "operators.json").read_text())
     secrets = [kept["root_token"], *kept["unseal_keys_hex"], *kept["unseal_keys_b64"], *operators.values()]
-    told = story.haechi("up", "--json") + story.haechi("status", "--json") + story.haechi("env", "--json") + story.haechi("trace", "--json")
+    told = (
+        story.haechi("up", "--yes", "--json")
+        + story.haechi("status", "--json")
+        + story.haechi("env", "--json")
+        + story.haechi("trace", "--json")
+    )
     told += "".join(p.read_text(errors="replace") for p in (story.home / "log").iterdir()) + (story.home / "journal.jsonl").read_text()
     told += "".join(p.read_text() for p in story.home.glob("work/**/*.tfstate*"))
     assert not [s for s in secrets if s in told]
@@ -260,15 +285,15 @@ def test_down_and_a_server_killed_during_up(story: Story) -> None:
     story.haechi("down")
     dice = random.Random(os.environ.get("HAECHI_SEED", "7"))
     for _ in range(KILLS):
-        process = story.start("up", "--json")
+        process = story.start("up", "--yes", "--json")
         deadline = time.monotonic() + dice.uniform(2, 25)
         while time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.05)
-        servers = status(story)["servers"]
-        if servers[0]["ok"]:
-            os.kill(servers[0]["pid"], signal.SIGKILL)
+        alive = [server for server in status(story)["servers"] if server["ok"]]
+        if alive:
+            os.kill(dice.choice(alive)["pid"], signal.SIGKILL)
         process.communicate(timeout=600)
-        result = json.loads(story.haechi("up", "--json"))
+        result = json.loads(story.haechi("up", "--yes", "--json"))
         assert httpx.get(result["url"], trust_env=False).status_code == 200
         assert json.loads(story.haechi("doctor", "--json")) == {"faults": [], "mended": []}
         assert len(apps(story)) == 3 and status(story)["vault"]["state"] == "unsealed"

@@ -521,7 +521,183 @@ HTTPS_LIFE = Life(
     _ids("alicloud_slb_listener.https"),
 )
 
-LIVES = [NETWORK_LIFE, INSTANCE_LIFE, EIP_LIFE, SLB_LIFE, RAM_LIFE, IMAGE_LIFE, HTTPS_LIFE]
+_EDGE_1 = """
+resource "alicloud_ddoscoo_instance" "d" {
+  name         = "edge"
+  port_count   = "50"
+  domain_count = "50"
+  bandwidth    = "300"
+}
+resource "alicloud_ddoscoo_domain_resource" "shop" {
+  domain       = "shop.meow.test"
+  instance_ids = [alicloud_ddoscoo_instance.d.id]
+  real_servers = ["198.18.224.9"]
+  rs_type      = 0
+  proxy_types {
+    proxy_type  = "http"
+    proxy_ports = [80, 8080]
+  }
+}
+resource "alicloud_ddoscoo_port" "ssh" {
+  instance_id       = alicloud_ddoscoo_instance.d.id
+  frontend_port     = "2222"
+  frontend_protocol = "tcp"
+  backend_port      = "22"
+  real_servers      = ["198.18.224.9"]
+}
+resource "alicloud_alidns_domain" "meow" {
+  domain_name = "meow.test"
+  tags        = { stage = "test", gone = "soon" }
+}
+resource "alicloud_alidns_record" "shop" {
+  domain_name = alicloud_alidns_domain.meow.domain_name
+  rr          = "shop"
+  type        = "CNAME"
+  value       = "${alicloud_ddoscoo_domain_resource.shop.cname}."
+}
+resource "alicloud_alidns_record" "mail" {
+  domain_name = alicloud_alidns_domain.meow.domain_name
+  rr          = "@"
+  type        = "MX"
+  value       = "mail.meow.test"
+  priority    = 10
+}
+"""
+_EDGE_2 = (
+    _EDGE_1.replace('name         = "edge"', 'name         = "other"')
+    .replace('real_servers = ["198.18.224.9"]', 'real_servers = ["198.18.224.9", "198.18.224.10"]')
+    .replace('real_servers      = ["198.18.224.9"]', 'real_servers      = ["198.18.224.10"]')
+    .replace(', gone = "soon"', "")
+    .replace("priority    = 10", 'priority    = 20\n  status      = "DISABLE"\n  remark      = "off"')
+)
+EDGE_LIFE = Life(
+    "edge",
+    _EDGE_1,
+    _EDGE_2,
+    {
+        "alicloud_ddoscoo_instance.d": "update",
+        "alicloud_ddoscoo_domain_resource.shop": "update",
+        "alicloud_ddoscoo_port.ssh": "update",
+        "alicloud_alidns_domain.meow": "update",
+        "alicloud_alidns_record.mail": "update",
+    },
+    _ids(
+        "alicloud_ddoscoo_domain_resource.shop", "alicloud_ddoscoo_port.ssh", "alicloud_alidns_domain.meow", "alicloud_alidns_record.shop"
+    ),
+)
+
+_FIREWALL_1 = """
+resource "alicloud_cloud_firewall_instance" "f" {
+  payment_type = "Subscription"
+  spec         = "premium_version"
+  ip_number    = 20
+  band_width   = 10
+  cfw_log      = true
+  period       = 1
+}
+resource "alicloud_cloud_firewall_address_book" "offices" {
+  group_name   = "offices"
+  group_type   = "ip"
+  description  = "who may log in"
+  address_list = ["198.18.224.0/24", "198.18.225.7"]
+}
+resource "alicloud_cloud_firewall_address_book" "ports" {
+  group_name   = "ports"
+  group_type   = "port"
+  description  = "of logins"
+  address_list = ["22", "2222/2230"]
+}
+resource "alicloud_cloud_firewall_control_policy" "login" {
+  direction        = "in"
+  description      = "offices log in"
+  acl_action       = "accept"
+  source           = alicloud_cloud_firewall_address_book.offices.group_name
+  source_type      = "group"
+  destination      = "0.0.0.0/0"
+  destination_type = "net"
+  proto            = "TCP"
+  dest_port_type   = "group"
+  dest_port_group  = alicloud_cloud_firewall_address_book.ports.group_name
+  release          = "true"
+}
+resource "alicloud_cloud_firewall_control_policy" "rest" {
+  direction        = "in"
+  description      = "nobody else does"
+  acl_action       = "drop"
+  source           = "0.0.0.0/0"
+  source_type      = "net"
+  destination      = "0.0.0.0/0"
+  destination_type = "net"
+  proto            = "TCP"
+  dest_port        = "22/22"
+  dest_port_type   = "port"
+  application_name = "SSH"
+}
+resource "alicloud_cloud_firewall_control_policy" "names" {
+  direction        = "out"
+  description      = "only ours"
+  acl_action       = "log"
+  source           = "0.0.0.0/0"
+  source_type      = "net"
+  destination      = "*.meow.test"
+  destination_type = "domain"
+  proto            = "ANY"
+}
+resource "alicloud_cloud_firewall_control_policy_order" "rest" {
+  acl_uuid  = alicloud_cloud_firewall_control_policy.rest.acl_uuid
+  direction = "in"
+  order     = 1
+  depends_on = [alicloud_cloud_firewall_control_policy.login]
+}
+"""
+FIREWALL_LIFE = Life(
+    "firewall",
+    _FIREWALL_1,
+    _FIREWALL_1.replace('"198.18.225.7"', '"198.18.226.0/28"')
+    .replace('acl_action       = "drop"', 'acl_action       = "log"')
+    .replace('application_name = "SSH"', 'application_name = "ANY"')
+    .replace('release          = "true"', 'release          = "false"')
+    .replace("order     = 1", "order     = 2"),
+    {
+        "alicloud_cloud_firewall_address_book.offices": "update",
+        "alicloud_cloud_firewall_control_policy.login": "update",
+        "alicloud_cloud_firewall_control_policy.rest": "update",
+        "alicloud_cloud_firewall_control_policy_order.rest": "update",
+    },
+    _ids(
+        "alicloud_cloud_firewall_instance.f", "alicloud_cloud_firewall_control_policy.login", "alicloud_cloud_firewall_control_policy.names"
+    ),
+    unread=("alicloud_cloud_firewall_instance.f",),  # the period
+)
+
+_WAF_1 = """
+resource "alicloud_wafv3_instance" "w" {}
+resource "alicloud_wafv3_domain" "shop" {
+  instance_id = alicloud_wafv3_instance.w.id
+  domain      = "shop.meow.test"
+  listen {
+    http_ports      = [80, 8080]
+    xff_header_mode = 1
+  }
+  redirect {
+    backends    = ["198.18.224.9", "198.18.224.10"]
+    loadbalance = "roundRobin"
+    request_headers {
+      key   = "X-From"
+      value = "waf"
+    }
+  }
+}
+"""
+WAF_LIFE = Life(
+    "waf",
+    _WAF_1,
+    _WAF_1.replace('"198.18.224.9", ', "").replace('"roundRobin"', '"iphash"\n    read_timeout = 30').replace("[80, 8080]", "[80]"),
+    {"alicloud_wafv3_domain.shop": "update"},
+    _ids("alicloud_wafv3_instance.w", "alicloud_wafv3_domain.shop"),
+    unread=("alicloud_wafv3_domain.shop",),  # of blocks, only arguments that are written are read
+)
+LIVES = [WAF_LIFE, FIREWALL_LIFE, EDGE_LIFE, NETWORK_LIFE, INSTANCE_LIFE, EIP_LIFE, SLB_LIFE, RAM_LIFE, IMAGE_LIFE, HTTPS_LIFE]
 
 
 def live(life: Life, terraform: Terraform) -> None:

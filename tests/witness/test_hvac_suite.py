@@ -12,6 +12,7 @@ import pytest
 
 from tests.witness import hvac_suite
 from tests.witness.hvac_suite import Run
+from tests.witness.test_sdk_new import wait
 
 VAULT = Path(sys.executable).with_name("vault")
 FILES = (
@@ -96,9 +97,11 @@ def test_the_second_time_needs_no_network(python: Path, source: Path, tmp_path: 
 
 def test_a_process_that_is_left_would_be_seen(tmp_path: Path) -> None:
     process = subprocess.Popen(["sleep", "60"], env={**os.environ, "HOME": str(tmp_path)})
-    assert hvac_suite.living(str(tmp_path)) == (process.pid,)
-    process.kill()
-    process.wait()
+    try:
+        wait(lambda: hvac_suite.living(str(tmp_path)) == (process.pid,), 10)  # its environment is readable a moment after it was started
+    finally:
+        process.kill()
+        process.wait()
     assert hvac_suite.living(str(tmp_path)) == ()
 
 

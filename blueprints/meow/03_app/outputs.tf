@@ -1,6 +1,6 @@
 output "ecs_ids" {
-  description = "Instances that serve the page."
-  value       = alicloud_instance.app[*].id
+  description = "Instances that serve the page: those the load balancer gets."
+  value       = slice(alicloud_instance.app[*].id, 0, min(var.instance_count, coalesce(var.serving_count, var.instance_count)))
 }
 
 output "vswitchid" {

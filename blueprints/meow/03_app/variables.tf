@@ -20,6 +20,16 @@ variable "instance_count" {
   }
 }
 
+variable "serving_count" {
+  description = "How many of them the load balancer gets; null for all. Lower this first and instance_count when 04_slb has let go of the others: no request is lost."
+  type        = number
+  default     = null
+  validation {
+    condition     = try(var.serving_count >= 1 && var.serving_count <= 20, true)
+    error_message = "serving_count must be 1 to 20, or null."
+  }
+}
+
 variable "golden" {
   description = "Boot the golden image of 02_image, in which page and one-time passwords are; else a public image that user data makes so."
   type        = bool

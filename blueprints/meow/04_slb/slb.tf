@@ -3,9 +3,10 @@ locals {
 }
 
 data "terraform_remote_state" "app" {
-  backend = "local"
+  backend = "remote"
   config = {
-    path = var.app_state
+    organization = var.organization
+    workspaces   = { name = "03_app" }
   }
 }
 

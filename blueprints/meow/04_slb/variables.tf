@@ -10,8 +10,8 @@ variable "name" {
   default     = "meow"
 }
 
-variable "app_state" {
-  description = "Terraform state of 03_app, where the instances' ids are read from."
+variable "organization" {
+  description = "Organization of Terraform Enterprise whose workspace 03_app holds the instances' ids."
   type        = string
-  default     = "../03_app/terraform.tfstate"
+  default     = "meow"
 }

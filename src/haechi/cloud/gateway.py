@@ -35,7 +35,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 ACTIONS: dict[tuple[str, str], Action] = {key: action for product in PRODUCTS for key, action in product.actions.items()}
-GLOBAL = frozenset(p.version for p in PRODUCTS if p.code in ("ram", "sts", "location", "bssopenapi"))
+_REGIONLESS = ("ram", "sts", "location", "bssopenapi", "ddoscoo", "alidns", "cloudfw", "waf-openapi")
+GLOBAL = frozenset(product.version for product in PRODUCTS if product.code in _REGIONLESS)
 
 
 @dataclass

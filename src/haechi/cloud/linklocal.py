@@ -11,8 +11,9 @@ from collections.abc import Mapping
 
 from haechi.cloud.metadata import Metadata
 from haechi.cloud.mirror import Mirror
+from haechi.cloud.products.alidns.zones import lookup
 from haechi.cloud.runtime import Runtime
-from haechi.dataplane.dns import Answer, Reply, Resolver, read_mirrors, read_upstreams
+from haechi.dataplane.dns import Answer, Reply, Resolver, Zones, read_mirrors, read_upstreams
 from haechi.dataplane.network import Networks, open_socket
 from haechi.dataplane.site import Site
 
@@ -28,6 +29,15 @@ def own_names(network: str, name: str, kind: str) -> Reply | None:
     if name != MIRROR_NAME:
         return None
     return Reply((Answer("A", MIRROR),) if kind in ("A", "ANY") else ())
+
+
+def names_of(runtime: Runtime) -> Zones:
+    """The package mirror, and the domains of the local internet."""
+
+    def zones(network: str, name: str, kind: str) -> Reply | None:
+        return own_names(network, name, kind) or lookup(runtime.store.view(), name, kind, runtime.site.outside)
+
+    return zones
 
 
 class LinkLocal:
@@ -52,7 +62,8 @@ class LinkLocal:
     async def serve(self, runtime: Runtime, networks: Networks) -> None:
         """Start and stop listening as networks come and go, until cancelled."""
         metadata, mirror = Metadata(runtime), Mirror(self._site.home / "mirror")
-        resolver = Resolver(read_upstreams(), own_names, read_mirrors(), networks.allow_mirror)
+        learn = runtime.flow_monitor.answered
+        resolver = Resolver(read_upstreams(), names_of(runtime), read_mirrors(), networks.allow_mirror, on_answer=learn)
         try:
             while True:
                 await self._changed.wait()

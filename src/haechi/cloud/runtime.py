@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from haechi.cloud.store import Store, View
 from haechi.dataplane.plan import Fault, Plan
+from haechi.dataplane.scrubber import Reading
 from haechi.dataplane.site import Site
 
 if TYPE_CHECKING:
     from haechi.cloud.machines import Machines
+    from haechi.cloud.products.cloudfw.monitor import FlowMonitor
+    from haechi.cloud.products.ddoscoo.monitor import Monitor
+    from haechi.cloud.products.waf.monitor import WafMonitor
 
 
 PATIENCE = 3.0  # of the served cloud; seconds
@@ -34,6 +38,8 @@ class Dataplane(Protocol):
     def inspect(self, plan: Plan) -> list[Fault]: ...
     def repair(self, plan: Plan) -> None: ...
     def balancer_health(self, id: str) -> dict[tuple[str, int, str, int], str]: ...
+    def scrubber_reading(self, id: str) -> Reading: ...
+    def scrubber_challenge(self, id: str, domains: set[str]) -> None: ...
 
 
 @dataclass
@@ -47,6 +53,9 @@ class Runtime:
     render: Callable[[View], Plan]
     account: str
     region: str
+    monitor: Monitor
+    flow_monitor: FlowMonitor
+    waf_monitor: WafMonitor
     patience: float = 0.0  # seconds that an answer waits for what its action began
 
     def apply(self, view: View) -> None:

@@ -14,12 +14,13 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from dnslib import EDNS0, OPCODE, QTYPE, RCODE, RDMAP, RR, DNSError, DNSLabel, DNSRecord  # type: ignore[import-untyped]
+
+from haechi.dataplane.addresses import is_address
 
 TIMEOUT = 2.0  # seconds an upstream has to answer
 RESEND = 0.8  # seconds until the question is sent once more
@@ -47,15 +48,29 @@ class Reply:
 
     answers: tuple[Answer, ...] = ()
     code: str = "NOERROR"
+    authority: tuple[Answer, ...] = ()  # goes with an answer that holds nothing: SOA of its zone
 
 
 Zones = Callable[[str, str, str], Reply | None]  # network id, lower-case name without final dot, type -> None: not ours
 
 
 class Resolver:
-    """Name service for many networks on one event loop. `on_mirror` is called in a thread, with addresses it has not had yet."""
+    """Name service for many networks on one event loop. `on_mirror` is called in a thread, with addresses it has not had yet.
 
-    def __init__(self, upstreams: list[str], zones: Zones, mirrors: Collection[str], on_mirror: Callable[[set[str]], None]) -> None:
+    An authoritative one asks nobody: it answers for its own zones and refuses everything else.
+    """
+
+    def __init__(
+        self,
+        upstreams: list[str],
+        zones: Zones,
+        mirrors: Collection[str],
+        on_mirror: Callable[[set[str]], None],
+        *,
+        authoritative: bool = False,
+        on_answer: Callable[[str, set[str]], None] | None = None,
+    ) -> None:
+        self._authoritative, self._on_answer = authoritative, on_answer
         self._upstreams = [_endpoint(upstream) for upstream in upstreams]
         self._zones, self._on_mirror = zones, on_mirror
         self._mirrors = {mirror.lower().rstrip(".") for mirror in mirrors}
@@ -67,7 +82,7 @@ class Resolver:
     async def serve(self, network_id: str, sockets: Iterable[socket.socket]) -> None:
         """Answer on these sockets (UDP bound, TCP listening, non-blocking), which are ours from now on; replaces earlier ones."""
         await self.forget(network_id)
-        await self._report({mirror for mirror in self._mirrors if _is_address(mirror)})
+        await self._report({mirror for mirror in self._mirrors if is_address(mirror)})
         served = self._networks[network_id] = _Served()
         loop = asyncio.get_running_loop()
         waiting = list(sockets)
@@ -111,13 +126,25 @@ class Resolver:
         name, kind = _text(query.q.qname), str(QTYPE.get(query.q.qtype))
         found = self._zones(network_id, name, kind)
         if found is None:
-            return await self._forward(query, packet, tcp=tcp)
+            forwarded = await self._forward(query, packet, tcp=tcp)
+            if self._on_answer:
+                await self._tell(name, DNSRecord.parse(forwarded))
+            return forwarded
         reply = query.reply(aa=1, ra=1)
         reply.header.rcode = getattr(RCODE, found.code)
         for answer in found.answers:
             reply.add_answer(_record(answer, name))
         await self._follow(network_id, reply, found, kind)
+        if not found.answers:
+            reply.add_auth(*(_record(answer, name) for answer in found.authority))
+        await self._tell(name, reply)
         return _fit(query, reply, tcp=tcp)
+
+    async def _tell(self, name: str, reply: DNSRecord) -> None:
+        """Whoever wants to know hears of the addresses before the client does."""
+        addresses = {str(rr.rdata) for rr in reply.rr if rr.rtype == QTYPE.A}
+        if self._on_answer and addresses:
+            await asyncio.to_thread(self._on_answer, name, addresses)
 
     async def _follow(self, network_id: str, reply: DNSRecord, found: Reply, kind: str) -> None:
         """Add what an alias at the end of an own answer leads to, in our zones or outside."""
@@ -127,6 +154,8 @@ class Resolver:
             target = found.answers[-1].value.lower().rstrip(".")
             own = self._zones(network_id, target, kind)
             if own is None:
+                if self._authoritative:
+                    return
                 query = DNSRecord.question(target, kind)
                 outside = DNSRecord.parse(await self._forward(query, query.pack(), tcp=True))
                 reply.header.rcode = outside.header.rcode
@@ -157,7 +186,7 @@ class Resolver:
             if _text(query.q.qname) in self._mirrors:
                 await self._report({str(rr.rdata) for rr in reply.rr if rr.rtype == QTYPE.A})
             return data
-        return _fail(query, "SERVFAIL")
+        return _fail(query, "REFUSED" if self._authoritative else "SERVFAIL")
 
     async def _report(self, addresses: set[str]) -> None:
         if new := addresses - self._reported:
@@ -311,14 +340,6 @@ def _endpoint(upstream: str) -> tuple[str, int]:
     """Address and port of "address" or, for IPv4, "address:port"."""
     address, colon, port = upstream.partition(":")
     return (address, int(port)) if colon and port.isdigit() else (upstream, 53)
-
-
-def _is_address(name: str) -> bool:
-    try:
-        IPv4Address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def read_upstreams(path: Path = Path("/etc/resolv.conf")) -> list[str]:

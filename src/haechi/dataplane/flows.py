@@ -15,7 +15,7 @@ NETFILTER = 12  # netlink family
 GET, DELETE = 0x101, 0x102  # messages of the connection tracking subsystem
 REQUEST, ACK, DUMP = 0x1, 0x4, 0x300
 DONE, ERROR = 3, 2
-TUPLE_ORIG, TUPLE_REPLY, ID = 1, 2, 12
+TUPLE_ORIG, TUPLE_REPLY, COUNTERS_ORIG, COUNTERS_REPLY, ID = 1, 2, 9, 10, 12
 PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 47: "gre"}
 FAMILY = struct.pack("BBH", socket.AF_INET, 0, 0)
 
@@ -38,6 +38,8 @@ class Tracked:
     original: End
     reply: End
     key: bytes = field(repr=False, default=b"")  # how the kernel knows it
+    packets: tuple[int, int] = (0, 0)  # original, reply; counted where nf_conntrack_acct is on
+    bytes: tuple[int, int] = (0, 0)
 
     @property
     def source_translated(self) -> bool:
@@ -49,8 +51,8 @@ class Tracked:
 
 
 def read_flows(netns: str) -> list[Tracked]:
-    """Every IPv4 connection tracked in a namespace. KernelError when the kernel refuses."""
-    return kernel.inside(netns, _dump)
+    """Every IPv4 connection tracked in a namespace ("": the machine's own). KernelError when the kernel refuses."""
+    return kernel.inside(netns, _dump) if netns else _dump()
 
 
 def cut(netns: str, forbidden: Callable[[Tracked], bool]) -> int:
@@ -61,7 +63,7 @@ def cut(netns: str, forbidden: Callable[[Tracked], bool]) -> int:
         _delete(doomed)
         return len(doomed)
 
-    return kernel.inside(netns, work)
+    return kernel.inside(netns, work) if netns else work()
 
 
 def _open() -> socket.socket:
@@ -76,7 +78,7 @@ def _dump() -> list[Tracked]:
     with _open() as connection:
         connection.send(struct.pack("=IHHII", 20, GET, REQUEST | DUMP, 1, 0) + FAMILY)
         while True:
-            for kind, body in _messages(connection.recv(1 << 20)):
+            for kind, body in messages(connection.recv(1 << 20)):
                 if kind == DONE:
                     return flows
                 if kind == ERROR:
@@ -93,14 +95,14 @@ def _delete(flows: list[Tracked]) -> None:
             connection.send(b"".join(struct.pack("=IHHII", 20 + len(f.key), DELETE, flags, 1, 0) + FAMILY + f.key for f in some))
             answered = 0
             while answered < len(some):
-                for _, body in _messages(connection.recv(1 << 20)):
+                for _, body in messages(connection.recv(1 << 20)):
                     answered += 1
                     number = -struct.unpack_from("=i", body)[0]
                     if number not in (0, errno.ENOENT):  # it may have ended by itself meanwhile
                         raise kernel.KernelError(f"delete connection: {os.strerror(number)}")
 
 
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Type and body of each netlink message in a datagram."""
     at = 0
     while at + 16 <= len(data):
@@ -109,7 +111,7 @@ def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
         at += (length + 3) & ~3
 
 
-def _attributes(data: bytes) -> dict[int, bytes]:
+def attributes(data: bytes) -> dict[int, bytes]:
     """Values by type of a row of netlink attributes."""
     found = {}
     at = 0
@@ -124,16 +126,24 @@ def _parse_flow(body: bytes) -> Tracked | None:
     """One connection from its message; None for other address families."""
     if body[0] != socket.AF_INET:
         return None
-    attributes = _attributes(body[4:])
-    number, original = _parse_end(attributes[TUPLE_ORIG])
-    _, reply = _parse_end(attributes[TUPLE_REPLY])
-    key = _attribute(0x8000 | TUPLE_ORIG, attributes[TUPLE_ORIG]) + _attribute(ID, attributes[ID])
-    return Tracked(PROTOCOLS.get(number, str(number)), original, reply, key)
+    found = attributes(body[4:])
+    number, original = _parse_end(found[TUPLE_ORIG])
+    _, reply = _parse_end(found[TUPLE_REPLY])
+    key = _attribute(0x8000 | TUPLE_ORIG, found[TUPLE_ORIG]) + _attribute(ID, found[ID])
+    counts = [_counts(found.get(kind, b"")) for kind in (COUNTERS_ORIG, COUNTERS_REPLY)]
+    (packets, size), (packets_back, size_back) = counts
+    return Tracked(PROTOCOLS.get(number, str(number)), original, reply, key, (packets, packets_back), (size, size_back))
+
+
+def _counts(data: bytes) -> tuple[int, int]:
+    """Packets and bytes; zeroes where nothing is counted."""
+    parts = attributes(data)
+    return (int.from_bytes(parts[1], "big"), int.from_bytes(parts[2], "big")) if len(parts) >= 2 else (0, 0)
 
 
 def _parse_end(data: bytes) -> tuple[int, End]:
-    parts = _attributes(data)
-    addresses, protocol = _attributes(parts[1]), _attributes(parts[2])
+    parts = attributes(data)
+    addresses, protocol = attributes(parts[1]), attributes(parts[2])
     number = protocol[1][0]
     ports = (int.from_bytes(protocol[kind], "big") if number in (6, 17) and kind in protocol else 0 for kind in (2, 3))
     return number, End(socket.inet_ntoa(addresses[1]), socket.inet_ntoa(addresses[2]), *ports)

@@ -55,7 +55,7 @@ def name_of(listener: Listener) -> str:
 
 def server_name(backend: Backend) -> str:
     """What a backend's server line is called: unique for host, address and port, and safe in a cookie."""
-    return "s" + _digest(f"{backend.id}:{backend.address}:{backend.port}")
+    return "s" + digest_of(f"{backend.id}:{backend.address}:{backend.port}")
 
 
 def server_number(backend: Backend) -> int:
@@ -99,7 +99,7 @@ def render(balancer: Balancer, directory: Path, descriptors: int) -> Config:
     for line in lines:
         if any(ord(c) < 32 or ord(c) == 127 for c in line):
             raise KernelError(f"balancer {balancer.id}: control character in {line!r}")
-    digest = _digest("\n".join([*lines, *(f"{name}\0{text}" for name, text in sorted(files.items()))]))
+    digest = digest_of("\n".join([*lines, *(f"{name}\0{text}" for name, text in sorted(files.items()))]))
     socket = f"  stats socket {directory}/admin.sock mode 600 level admin expose-fd listeners"
     head = ["global", f"  description {digest}", socket, f"  server-state-file {directory}/state"]
     return Config("\n".join([*head, *lines, ""]), files, digest)
@@ -127,19 +127,20 @@ def _defaults(connections: int) -> list[str]:
     ]
 
 
-def _digest(text: str) -> str:
+def digest_of(text: str) -> str:
+    """Twelve hexadecimal digits that stand for a text."""
     return hashlib.blake2s(text.encode(), digest_size=6).hexdigest()
 
 
 def _pem(listener: Listener) -> str:
-    return f"{name_of(listener)}-{_digest(listener.certificate)}.pem"
+    return f"{name_of(listener)}-{digest_of(listener.certificate)}.pem"
 
 
 def _ca(listener: Listener) -> str:
-    return f"{name_of(listener)}-{_digest(listener.client_ca)}.ca.pem"
+    return f"{name_of(listener)}-{digest_of(listener.client_ca)}.ca.pem"
 
 
-def _quote(text: str) -> str:
+def word(text: str) -> str:
     """One word of a configuration line, whatever is in it."""
     return "'" + text.replace("'", "'\\''") + "'"
 
@@ -265,7 +266,7 @@ def _balance(listener: Listener) -> list[str]:
 
 def _cookie(listener: Listener) -> str:
     if listener.sticky == "server":
-        return f"  cookie {_quote(listener.cookie)} prefix"
+        return f"  cookie {word(listener.cookie)} prefix"
     life = f' maxlife {listener.cookie_seconds}s attr "Max-Age={listener.cookie_seconds}"' if listener.cookie_seconds else ""
     return f"  cookie SERVERID insert indirect nocache{life}"
 
@@ -273,9 +274,9 @@ def _cookie(listener: Listener) -> str:
 def _check(health: Health) -> list[str]:
     lines = [f"  timeout check {health.timeout}s"]
     if health.kind == "http":
-        host = f" hdr Host {_quote(health.host.replace('%', '%%'))}" if health.host else ""
+        host = f" hdr Host {word(health.host.replace('%', '%%'))}" if health.host else ""
         classes = "".join(sorted(STATUS[code] for code in health.codes))
-        lines += ["  option httpchk", f"  http-check send meth {health.method} uri {_quote(health.path)} ver HTTP/1.0{host}"]
+        lines += ["  option httpchk", f"  http-check send meth {health.method} uri {word(health.path)} ver HTTP/1.0{host}"]
         lines.append(f"  http-check expect rstatus ^[{classes}]")
     return lines
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from haechi.dataplane.waf_plan import Waf
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -161,6 +163,119 @@ class Balancer:
     listeners: tuple[Listener, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A server behind a scrubber: an address, or a name that is looked up again and again. Times in seconds."""
+
+    host: str
+    port: int = 0  # 0: the one that the client came to
+    weight: int = 100
+    backup: bool = False
+    connect: int = 5
+    read: int = 120
+    fails: int = 3  # failed connections in a row after which it rests for `rest`
+    rest: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One condition on a request; `values` are alternatives. `negate` turns it round."""
+
+    field: str  # path query method ip host agent referer cookie header
+    how: str  # equal contain prefix suffix net
+    values: tuple[str, ...]
+    header: str = ""  # its name, for field "header"
+    negate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Frequency:
+    """Requests that meet every condition, counted per source: above `threshold` in `interval` seconds the action holds for `hold` seconds.
+
+    Threshold 0: the action is for every such request.
+    """
+
+    name: str
+    action: str  # block challenge watch
+    conditions: tuple[Match, ...] = ()
+    interval: int = 60
+    threshold: int = 0
+    hold: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """A domain that a scrubber serves. `listeners` are (http or https, port)."""
+
+    domain: str  # "*." in front: every name below
+    listeners: tuple[tuple[str, int], ...]
+    origins: tuple[Origin, ...]
+    scheduler: str = "source"  # source rr least
+    black: tuple[str, ...] = ()
+    white: tuple[str, ...] = ()
+    per_source: int = 0  # requests of one source in ten seconds; 0: not limited
+    challenge: str = "attack"  # off; attack: while there is one; always
+    attack_rate: int = 100  # requests per second of the domain that are an attack
+    frequencies: tuple[Frequency, ...] = ()
+    certificate: str = field(default="", repr=False)  # PEM: chain and private key
+    to_https: bool = False  # http is answered with a redirect
+    plain_origin: bool = False  # https is spoken to origins in http
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """A port that a scrubber hands on as it is. Limits are per source; 0: none."""
+
+    protocol: str  # tcp udp
+    port: int
+    origins: tuple[Origin, ...]
+    per_second: int = 0  # new connections, or datagrams
+    concurrent: int = 0  # tcp
+    least: int = 0  # bytes of a datagram
+    most: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scrubber:
+    """A public address that takes floods so that origins need not."""
+
+    id: str
+    address: str
+    fronts: tuple[Front, ...] = ()
+    relays: tuple[Relay, ...] = ()
+    black: tuple[str, ...] = ()
+    white: tuple[str, ...] = ()
+    syn_per_source: int = 300  # new connections per second
+    concurrent: int = 200  # connections of one source
+    hole: bool = False  # everything is dropped
+    nameserver: str = ""  # where names of origins are looked up
+    secret: str = field(default="", repr=False)  # base64, of challenges
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One access-control policy of the Internet firewall. Empty tuples mean any."""
+
+    id: str  # letters, digits and dashes
+    direction: str  # in: towards protected addresses; out: from them
+    action: str  # accept drop log (let through, and written down)
+    protocol: str = "any"  # any tcp udp icmp
+    sources: tuple[str, ...] = ()  # CIDRs
+    destinations: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()  # outbound, in place of destinations; "*." in front: every name below
+    ports: tuple[tuple[int, int], ...] = ()  # destination ports, both ends included
+    applications: tuple[str, ...] = ()  # names of `applications.NUMBERS`
+
+
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """The Internet firewall: which public addresses it guards, and its policies in order. What no policy decides gets through."""
+
+    protected: tuple[str, ...] = ()
+    policies: tuple[Policy, ...] = ()
+    strict: bool = False  # an application that is not known (yet) matches no policy; otherwise it matches and gets through
+
+
 @dataclass(frozen=True)
 class Plan:
     """Everything that should exist, by id."""
@@ -170,12 +285,15 @@ class Plan:
     hosts: Mapping[str, Host] = field(default_factory=dict)
     publics: Mapping[str, Public] = field(default_factory=dict)  # by address
     balancers: Mapping[str, Balancer] = field(default_factory=dict)
+    scrubbers: Mapping[str, Scrubber] = field(default_factory=dict)
+    wall: Wall = field(default_factory=Wall)
+    wafs: Mapping[str, Waf] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One difference between plan and kernel, found by `inspect`. `what` is one sentence for people."""
 
-    kind: str  # network port host public balancer image orphan sysctl
+    kind: str  # network port host public balancer scrubber wall waf image orphan sysctl
     id: str
     what: str

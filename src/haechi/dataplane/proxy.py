@@ -7,12 +7,12 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from haechi.dataplane import haproxy, kernel
 from haechi.dataplane.haproxy import Config
-from haechi.dataplane.plan import Balancer
 from haechi.dataplane.process import Process
 from haechi.dataplane.site import Site
 
@@ -23,18 +23,22 @@ RUNNING = "2"  # srv_op_state
 
 
 class Proxy:
-    """The haproxy of one balancer. What it runs is asked from itself, so a new object takes over where an old one ended."""
+    """The haproxy of one subject (a balancer unless `render` says otherwise). What it runs is asked from itself, so a new object takes over
+    where an old one ended."""
 
-    def __init__(self, site: Site, id: str) -> None:
+    def __init__(self, site: Site, id: str, room: str = "balancers", render: Callable[[Any, Path, int], Config] = haproxy.render) -> None:
         self.id = id
-        self.directory = site.run / "balancers" / id
+        self.directory = site.run / room / id
+        self._rendered = render
         self._file = self.directory / "haproxy.cfg"
         command = ("haproxy", "-W", "-db", "-f", str(self._file))
-        self._process = Process("haproxy", command, site.netns(id), self.directory, f"{site.prefix}-helpers/{id}")
+        self._process = Process(
+            "haproxy", command, site.netns(id), self.directory, f"{site.prefix}-{'helpers' if room == 'balancers' else room}/{id}"
+        )
         self._servers: dict[tuple[str, str], bool] = {}  # last known
 
-    def prepare(self, balancer: Balancer) -> Config:
-        """The balancer's configuration, accepted by haproxy. KernelError, and nothing has changed, when it is not."""
+    def prepare(self, balancer: Any) -> Config:
+        """The subject's configuration, accepted by haproxy. KernelError, and nothing has changed, when it is not."""
         config = self._render(balancer)
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         if config.text and not self._written(config):
@@ -108,8 +112,8 @@ class Proxy:
         names = head.removeprefix("# ").split(",")
         return [dict(zip(names, row.split(","), strict=False)) for row in rows]
 
-    def differences(self, balancer: Balancer) -> Iterator[str]:
-        """Each sentence one thing that is not as the balancer wants it."""
+    def differences(self, balancer: Any) -> Iterator[str]:
+        """Each sentence one thing that is not as the subject wants it."""
         config = self._render(balancer)
         if not config.text:
             if self._process.pid():
@@ -137,8 +141,8 @@ class Proxy:
             raise kernel.KernelError(f"haproxy of {self.id} does not answer: {error}") from error
         return b"".join(parts).decode()
 
-    def _render(self, balancer: Balancer) -> Config:
-        return haproxy.render(balancer, self.directory, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    def _render(self, balancer: Any) -> Config:
+        return self._rendered(balancer, self.directory, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
 
     def _written(self, config: Config) -> bool:
         wanted = {**config.files, self._file.name: config.text}

@@ -18,7 +18,10 @@ from haechi.dataplane.image import Images
 from haechi.dataplane.kernel import KernelError
 from haechi.dataplane.network import Networks
 from haechi.dataplane.plan import Fault, Plan
+from haechi.dataplane.scrubber import Reading, Scrubbers
 from haechi.dataplane.site import Site
+from haechi.dataplane.waf import Wafs
+from haechi.dataplane.wall import InternetFirewall
 
 log = logging.getLogger("haechi.dataplane")
 READY_SECONDS = 90.0
@@ -34,6 +37,9 @@ class Dataplane:
         self.hosts = Hosts(site, self.images)
         self.networks = Networks(site)
         self.balancers = Balancers(site)
+        self.scrubbers = Scrubbers(site)
+        self.wafs = Wafs(site)
+        self.wall = InternetFirewall(site)
         self._on_networks = on_networks
         self._lock = threading.RLock()
         self._applied = Plan()
@@ -43,6 +49,9 @@ class Dataplane:
         with self._lock:
             self.networks.apply(plan)
             self.balancers.apply(plan)
+            self.scrubbers.apply(plan)
+            self.wafs.apply(plan)
+            self.wall.apply(plan)
             for id, host in plan.hosts.items():
                 before = self._applied.hosts.get(id)
                 if before and (before.cpus, before.memory_mib) != (host.cpus, host.memory_mib) and self.hosts.state(id) == "running":
@@ -98,9 +107,23 @@ class Dataplane:
         """normal, abnormal or unavailable by (protocol, port, backend, backend port)."""
         return self.balancers.health(id)
 
+    def scrubber_reading(self, id: str) -> Reading:
+        """Counters of a scrubber."""
+        return self.scrubbers.read(id)
+
+    def scrubber_challenge(self, id: str, domains: set[str]) -> None:
+        """The domains of a scrubber whose visitors are challenged because they are under attack."""
+        self.scrubbers.challenge(id, domains)
+
     def inspect(self, plan: Plan) -> list[Fault]:
         """Every difference between a plan and this machine."""
-        faults = [*self.networks.inspect(plan), *self.balancers.inspect(plan)]
+        faults = [
+            *self.networks.inspect(plan),
+            *self.balancers.inspect(plan),
+            *self.scrubbers.inspect(plan),
+            *self.wafs.inspect(plan),
+            *self.wall.inspect(plan),
+        ]
         states = self.hosts.states()
         for id, host in plan.hosts.items():
             state = states.get(id, "absent")
@@ -119,6 +142,9 @@ class Dataplane:
         with self._lock:
             self.networks.repair(plan)
             self.balancers.repair(plan)
+            self.scrubbers.repair(plan)
+            self.wafs.repair(plan)
+            self.wall.repair(plan)
             self._applied = plan
         self._tell_networks(plan)
         states = self.hosts.states()
@@ -146,13 +172,22 @@ class Dataplane:
         sysctls.hold(self.site.prefix, sysctls_needed())
         self.apply(plan)
         self.balancers.start_watching()
+        self.scrubbers.start_watching()
+        self.wafs.start_watching()
+        self.wall.start_watching()
 
     def close(self) -> None:
         """Stop watching. Hosts and packets stay as they are."""
         self.balancers.close()
+        self.scrubbers.close()
+        self.wafs.close()
+        self.wall.close()
 
     def destroy(self) -> None:
         """Remove everything of this site from the machine, whatever state it is in."""
         self.balancers.destroy()
+        self.scrubbers.destroy()
+        self.wafs.destroy()
+        self.wall.destroy()
         self.hosts.destroy()
         self.networks.destroy()

@@ -30,7 +30,8 @@ class Ruleset:
     table: str
     sets: Mapping[str, Set] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)  # of base chains
-    chains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # rules by chain, base chains too
+    chains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # rules by chain, base chains too; those that are jumped to first
+    counters: frozenset[str] = frozenset()  # named ones; they keep counting through changes
 
     @property
     def name(self) -> str:
@@ -40,6 +41,7 @@ class Ruleset:
 def render_whole(rules: Ruleset) -> str:
     """Text that puts the table in place of whatever had its name. Tracked connections live through it."""
     lines = [f"table {rules.name}", f"delete table {rules.name}", f"table {rules.name} {{"]
+    lines += [f" counter {name} {{\n }}" for name in sorted(rules.counters)]
     for name, one in rules.sets.items():
         lines += [f" {one.kind} {name} {{", f"  type {one.type}"]
         lines += [f"  elements = {{ {_elements(one.elements.items())} }}"] if one.elements else []
@@ -59,6 +61,8 @@ def render_change(old: Ruleset, new: Ruleset) -> str:
 
 def _change(old: Ruleset, new: Ruleset) -> Iterator[str]:
     table = new.name
+    for name in sorted(new.counters - old.counters):
+        yield f"add counter {table} {name}"
     for name in new.chains.keys() - old.chains.keys():
         yield f"add chain {table} {name}"
     for name in new.sets.keys() - old.sets.keys():
@@ -84,6 +88,8 @@ def _change(old: Ruleset, new: Ruleset) -> Iterator[str]:
         yield f"delete chain {table} {name}"
     for name in old.sets.keys() - new.sets.keys():
         yield f"delete {old.sets[name].kind} {table} {name}"
+    for name in sorted(old.counters - new.counters):
+        yield f"delete counter {table} {name}"
 
 
 def _elements(items: Iterable[tuple[str, str]]) -> str:
@@ -110,6 +116,8 @@ def _parse_listing(text: str) -> dict[str, Any]:
     for item in json.loads(text)["nftables"]:
         kind, value = next(iter(item.items()))
         value.pop("handle", None)
+        if kind == "counter":
+            value.update(packets=0, bytes=0)
         if kind == "rule":
             content.setdefault(f"rules {value['chain']}", []).append(value)
         elif kind in ("chain", "set", "map"):

@@ -12,7 +12,7 @@ from haechi.settings import Target
 
 ECS, VPC, SLB, STS = "2014-05-26", "2016-04-28", "2014-05-15", "2015-04-01"
 GONE_SECONDS = 60.0
-PRODUCTS = ("ecs", "vpc", "slb", "ram", "sts", "location", "bssopenapi")
+PRODUCTS = ("ecs", "vpc", "slb", "ram", "sts", "location", "bssopenapi", "ddoscoo", "alidns", "cloudfw", "waf_openapi")
 
 
 def connect(target: Target) -> Aliyun:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from haechi.pipeline import program, sweep
-from haechi.pipeline.terraform import Terraform
+from haechi.pipeline import program, sweep, tfe
+from haechi.pipeline.terraform import Terraform, list_resources
+from haechi.pipeline.terraformrc import HOST
 from haechi.settings import Target
 
-PARTS = ("01_vault", "03_app", "04_slb")
+REMOTE_PARTS = ("03_app", "04_slb", "05_edge")  # applied by Terraform Enterprise; their states are in workspaces of the same names
+PARTS = ("01_vault", *REMOTE_PARTS)
 
 
 @dataclass(frozen=True)
@@ -32,16 +34,44 @@ class Run:
     blueprint: Path
     say: Callable[[str], None]
     vault: VaultOptions = VaultOptions()
+    yes: bool = False  # confirm runs without asking
+    command: str = "up"  # what the records of runs name
     values: dict[str, str] = field(default_factory=dict, repr=False)  # of this run; may hold a token
 
     def is_applied(self, name: str) -> bool:
-        """Whether terraform has a state of a part."""
-        return (self.target.work / "meow" / name / "terraform.tfstate").exists()
+        """Whether terraform has a state of a part, here or in its workspace."""
+        if (self.target.work / "meow" / name / "terraform.tfstate").exists():
+            return True
+        return name in REMOTE_PARTS and bool(self.outputs(name))
+
+    def outputs(self, name: str) -> dict[str, Any]:
+        """Output values of a part by name; {} before the first apply, or when there is no server to ask."""
+        if name not in REMOTE_PARTS:
+            return self.part(name).outputs()
+        found = tfe.workspace(self.target, name)
+        if found is None:
+            return {}
+        with tfe.client(self.target) as server:
+            return server.outputs(found["id"])
+
+    def resources(self, name: str) -> list[dict[str, Any]]:
+        """Managed resources in a part's state: {type, name, values} each."""
+        if name not in REMOTE_PARTS:
+            return self.part(name).resources()
+        found = tfe.workspace(self.target, name)
+        if found is None:
+            return []
+        with tfe.client(self.target) as server:
+            return list_resources(server.state(found["id"]))
 
     def part(self, name: str) -> Terraform:
         """Terraform on the working copy of one part of the blueprint."""
         terraform = find_terraform(self.target, self.say)
-        return Terraform(terraform, self.target.work / "meow" / name, self.target.environment(), self.say)
+        environment = self.target.environment()
+        if name in REMOTE_PARTS and not self.target.local and self.target.tfe_token:
+            environment[f"TF_TOKEN_{HOST.replace('.', '_')}"] = self.target.tfe_token
+        backend = {"organization": tfe.organization(self.target)} if name in REMOTE_PARTS else {}
+        return Terraform(terraform, self.target.work / "meow" / name, environment, self.say, backend)
 
 
 @dataclass(frozen=True)

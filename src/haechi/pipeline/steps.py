@@ -11,13 +11,17 @@ import time
 import httpx
 
 from haechi.clients.control import ControlClient
-from haechi.pipeline import program
+from haechi.pipeline import program, tfe
 from haechi.pipeline.failure import Failure
 from haechi.pipeline.golden import bake, delete_images
-from haechi.pipeline.run import Run, Step, apply_part, find_terraform, operator_key
+from haechi.pipeline.remote_runs import apply_remote
+from haechi.pipeline.rows.edge import visit
+from haechi.pipeline.rows.firewall import guard_all
+from haechi.pipeline.run import Run, Step, find_terraform
+from haechi.pipeline.terraformrc import own_providers, provide_mirror, remove_mirror, write_terraformrc
+from haechi.pipeline.tfe_setup import setup_tfe
 from haechi.pipeline.vault import admit_clients, apply_vault, open_vault
 from haechi.pipeline.vault_setup import setup_vault
-from haechi.provider.mirror import install
 
 NEEDED = {  # program: Debian package
     "ip": "iproute2",
@@ -93,23 +97,30 @@ def provide_terraform(run: Run) -> str:
     wanted = os.environ.get("HAECHI_PROVIDERS", "auto")
     if wanted not in ("auto", "registry", "local"):
         raise Failure(f"HAECHI_PROVIDERS is {wanted!r}.", "Use auto, registry or local.")
-    from_registry = wanted == "registry" or (wanted == "auto" and program.registry_answers())
-    if from_registry or not run.target.local:
-        if run.target.local:  # the file that leads terraform to our own providers
-            shutil.rmtree(run.target.terraformrc.parent, ignore_errors=True)
+    if not run.target.local:
         return f"{path}, providers from the registry"
-    install(run.target.terraformrc.parent, sys.executable)
+    before = own_providers(run.target)
+    from_registry = wanted == "registry" or (wanted == "auto" and program.registry_answers())
+    if from_registry:
+        remove_mirror(run.target)
+    else:
+        provide_mirror(run.target)
+    if before == from_registry:
+        run.values["providers"] = "changed"
+    write_terraformrc(run.target)
+    if from_registry:
+        return f"{path}, providers from the registry"
     return f"{path}, providers served by haechi (the registry is out of reach)"
 
 
+def start_tfe(run: Run) -> str:
+    """The local Terraform Enterprise, in the background; it reads only when it starts whose providers terraform takes."""
+    return tfe.start(run.target, anew=run.values.pop("providers", "") == "changed")
+
+
 def apply_app(run: Run) -> str:
-    """03_app: network, filter, three instances of the golden image; images that they no longer boot from go."""
-    public = operator_key(run.target).with_suffix(".pub").read_text().strip()
-    variables: dict[str, object] = {"region": run.target.region, "public_key": public, "golden": True}
-    variables["image_name_regex"] = f"^{run.values['image']}$"
-    if run.target.local:
-        variables["operator_cidr"] = f"{run.target.site.outside}/32"
-    outputs = apply_part(run, "03_app", variables)
+    """03_app: network, filter, instances of the golden image; images that they no longer boot from go."""
+    outputs = apply_remote(run, "03_app")
     admit_clients(run, outputs["public_ips"])
     for name in delete_images(run.target, keep=run.values["image"]):
         run.say(f"removed the image {name}, which nothing boots from any more")
@@ -118,7 +129,7 @@ def apply_app(run: Run) -> str:
 
 def apply_slb(run: Run) -> str:
     """04_slb: the load balancer over them."""
-    run.values["url"] = str(apply_part(run, "04_slb", {"region": run.target.region})["url"])
+    run.values["url"] = str(apply_remote(run, "04_slb")["url"])
     return run.values["url"]
 
 
@@ -144,16 +155,38 @@ def check_page(run: Run) -> str:
     raise Failure(f"{url} does not show the page: {problem}", "Run `haechi doctor`; an instance's console is in `haechi status --json`.")
 
 
+def apply_edge(run: Run) -> str:
+    """05_edge: Anti-DDoS and WAF in front of the load balancer, the domain's name, Cloud Firewall in front of every public address."""
+    edge = apply_remote(run, "05_edge")
+    guard_all(run)
+    address, domain = str(edge["ddos_address"]), str(edge["domain"])
+    deadline = time.monotonic() + PAGE_SECONDS
+    while True:
+        try:
+            if 'id="instance"' in visit(address, domain):
+                break
+        except httpx.HTTPError as error:
+            run.say(f"waiting for {domain} ({error})")
+        if time.monotonic() > deadline:
+            raise Failure(f"{domain} does not show the page at {address}.", "Run `haechi doctor`.")
+        time.sleep(0.5)
+    run.values |= {"domain": domain, "edge_address": address}
+    return f"http://{domain}/ at {address} shows the cat"
+
+
 STEPS = (
     Step("machine", "Check this machine", check_machine, local_only=True),
     Step("image", "Base image", prepare_image, local_only=True),
     Step("server", "Local Alibaba Cloud", start_server, local_only=True),
     Step("terraform", "Terraform and its providers", provide_terraform),
+    Step("tfe", "Local Terraform Enterprise", start_tfe, local_only=True),
     Step("vault-apply", "01_vault: an instance with Vault", apply_vault),
     Step("vault-open", "Vault's seal", open_vault),
     Step("vault-setup", "Vault's policies, secrets and users", setup_vault),
     Step("golden", "02_image: the golden image", bake),
+    Step("tfe-setup", "Terraform Enterprise's workspaces, variables, policies", setup_tfe),
     Step("app", "03_app: three instances", apply_app),
     Step("slb", "04_slb: load balancer", apply_slb),
     Step("page", "The page, from outside", check_page),
+    Step("edge", "05_edge: Anti-DDoS, WAF, Cloud Firewall and the domain", apply_edge, local_only=True),
 )

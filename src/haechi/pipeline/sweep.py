@@ -13,6 +13,8 @@ from haechi.clients.aliyun import Aliyun
 from haechi.pipeline.cloud import ECS, SLB, VPC, connect, every, wait_gone
 from haechi.settings import Target
 
+ALIDNS, DDOSCOO, CLOUDFW, WAF = "2015-01-09", "2020-01-01", "2017-12-07", "2021-10-01"
+
 
 @dataclass(frozen=True)
 class Names:
@@ -35,7 +37,7 @@ def remove_strays(target: Target, part: str, state: list[dict[str, Any]], name: 
     if part == "03_app":
         names = Names(f"{name}-app-*", f"{name}-operator", f"{name}-app", f"{name}-vpc", f"{name}-vswitch")
         return _machines(client, names, known)
-    return _slb(client, name, known)
+    return _slb(client, name, known) if part == "04_slb" else _edge(client, name, known)
 
 
 def _slb(client: Aliyun, name: str, known: set[str]) -> Iterator[str]:
@@ -54,6 +56,46 @@ def _slb(client: Aliyun, name: str, known: set[str]) -> Iterator[str]:
                 listener_key = {"LoadBalancerId": id, "ListenerPort": port, "ListenerProtocol": protocol}
                 client.call("slb", SLB, "DeleteLoadBalancerListener", listener_key)
                 yield f"removed stray listener {protocol}:{port} of {id}"
+
+
+def _edge(client: Aliyun, name: str, known: set[str]) -> Iterator[str]:
+    for instance in client.call("ddoscoo", DDOSCOO, "DescribeInstances", {"PageNumber": 1, "PageSize": 50})["Instances"]:
+        id = instance["InstanceId"]
+        if instance["Remark"] == f"{name}-ddos" and id not in known:
+            client.call("ddoscoo", DDOSCOO, "ReleaseInstance", {"InstanceId": id})
+            yield f"removed stray {id}"
+    for domain in client.call("alidns", ALIDNS, "DescribeDomains", {"PageSize": 100})["Domains"]["Domain"]:
+        if domain["DomainName"] == f"{name}.test" and domain["DomainName"] not in known:
+            client.call("alidns", ALIDNS, "DeleteDomain", {"DomainName": domain["DomainName"]})
+            yield f"removed stray {domain['DomainName']}"
+    yield from _firewall(client, name, known)
+    yield from _waf(client, name, known)
+    for record in client.call("ddoscoo", DDOSCOO, "DescribeDomainResource", {"PageNumber": 1, "PageSize": 50})["WebRules"]:
+        if record["Domain"].endswith(f".{name}.test") and record["Domain"] not in known:
+            client.call("ddoscoo", DDOSCOO, "DeleteDomainResource", {"Domain": record["Domain"]})
+            yield f"removed stray {record['Domain']}"
+
+
+def _waf(client: Aliyun, name: str, known: set[str]) -> Iterator[str]:
+    instance = str(client.call("waf-openapi", WAF, "DescribeInstance").get("InstanceId", ""))
+    if not instance or instance in known:
+        return
+    domains = client.call("waf-openapi", WAF, "DescribeDomains", {"InstanceId": instance, "PageSize": 50})["Domains"]
+    if all(domain["Domain"].endswith(f".{name}.test") for domain in domains):  # the account has one, which may be somebody else's
+        client.call("waf-openapi", WAF, "ReleaseInstance", {"InstanceId": instance})
+        yield f"removed stray {instance}"
+
+
+def _firewall(client: Aliyun, name: str, known: set[str]) -> Iterator[str]:
+    for policy in client.call("cloudfw", CLOUDFW, "DescribeControlPolicy", {"CurrentPage": 1, "PageSize": 100})["Policys"]:
+        id, direction = policy["AclUuid"], policy["Direction"]
+        if policy["Description"].startswith(f"{name}: ") and f"{id}:{direction}" not in known:
+            client.call("cloudfw", CLOUDFW, "DeleteControlPolicy", {"AclUuid": id, "Direction": direction})
+            yield f"removed stray {id}"
+    for book in client.call("cloudfw", CLOUDFW, "DescribeAddressBook", {"CurrentPage": 1, "PageSize": 100})["Acls"]:
+        if book["GroupName"].startswith(f"{name}-") and book["GroupUuid"] not in known:
+            client.call("cloudfw", CLOUDFW, "DeleteAddressBook", {"GroupUuid": book["GroupUuid"]})
+            yield f"removed stray {book['GroupUuid']}"
 
 
 def _machines(client: Aliyun, names: Names, known: set[str]) -> Iterator[str]:

@@ -17,19 +17,31 @@ PAST = {"create": "created", "update": "updated", "delete": "deleted", "replace"
 
 
 class Terraform:
-    """One root module in `directory`, driven by `program` with `environment` on top of this process's own."""
+    """One root module in `directory`, driven by `program` with `environment` on top of this process's own.
 
-    def __init__(self, program: str, directory: Path, environment: Mapping[str, str], say: Say) -> None:
+    `backend` are settings of the state's backend that stand over those in the files.
+    """
+
+    def __init__(
+        self, program: str, directory: Path, environment: Mapping[str, str], say: Say, backend: Mapping[str, str] | None = None
+    ) -> None:
         self.directory = directory
+        settings = [f"-backend-config={name}={value}" for name, value in (backend or {}).items()]
+        self._backend = ["-reconfigure", *settings] if settings else []  # the state is not here: nothing to move
         self._program = program
         self._environment = {**os.environ, **environment, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1", "TF_INPUT": "0"}
         self._say = say
 
     def copy_from(self, source: Path, variables: Mapping[str, object]) -> None:
         """Bring the working copy up to date with the blueprint; state and variables of other runs stay."""
-        shutil.copytree(source, self.directory, dirs_exist_ok=True)
+        self.copy_files(source)
         (self.directory / "haechi.auto.tfvars.json").write_text(json.dumps(dict(variables), indent=2) + "\n")
         self._mend_state()
+
+    def copy_files(self, source: Path) -> None:
+        """The blueprint's files into the working copy, without variables of ours: a remote part's are in its workspace."""
+        shutil.copytree(source, self.directory, dirs_exist_ok=True)
+        (self.directory / "haechi.auto.tfvars.json").unlink(missing_ok=True)
 
     def _mend_state(self) -> None:
         """A state file cut off by a power failure is replaced by its backup, or put aside."""
@@ -50,10 +62,10 @@ class Terraform:
 
     def init(self) -> None:
         """terraform init; quick when nothing changed. A lock file of other provider versions is renewed."""
-        done = self._run("init", "-no-color")
+        done = self._run("init", "-no-color", *self._backend)
         if done.returncode:
             (self.directory / ".terraform.lock.hcl").unlink(missing_ok=True)
-            done = self._run("init", "-no-color", "-upgrade")
+            done = self._run("init", "-no-color", "-upgrade", *self._backend)
         if done.returncode:
             raise Failure(
                 f"terraform init failed in {self.directory}: {_last(done.stderr)}", "Run `haechi doctor`, then `haechi up` again."
@@ -69,10 +81,14 @@ class Terraform:
 
     def plan_is_empty(self) -> bool:
         """Whether a plan finds nothing to change."""
+        return self.plan()[0]
+
+    def plan(self) -> tuple[bool, str]:
+        """Whether a plan finds nothing to change, and what terraform printed."""
         done = self._run("plan", "-detailed-exitcode", "-no-color", "-lock=false")
         if done.returncode == 1:
             raise Failure(f"terraform plan failed in {self.directory}: {_last(done.stderr)}", "Run `haechi doctor`.")
-        return done.returncode == 0
+        return done.returncode == 0, done.stdout
 
     def text(self, *arguments: str) -> str:
         """What a command that changes nothing prints for people. Raises Failure."""
@@ -95,14 +111,7 @@ class Terraform:
         state = self.directory / "terraform.tfstate"
         if not state.exists():
             return []
-        found = []
-        for resource in json.loads(state.read_text()).get("resources", []):
-            if resource["mode"] == "managed":
-                found += [
-                    {"type": resource["type"], "name": resource["name"], "values": instance["attributes"]}
-                    for instance in resource["instances"]
-                ]
-        return found
+        return list_resources(json.loads(state.read_text()))
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -150,6 +159,16 @@ class Terraform:
         elif kind == "diagnostic" and event.get("@level") == "error":
             diagnostic = event["diagnostic"]
             errors.append(" ".join(f"{diagnostic['summary']} {diagnostic.get('detail', '')}".split()))
+
+
+def list_resources(state: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Managed resources of a state file's content: {type, name, values} each."""
+    return [
+        {"type": resource["type"], "name": resource["name"], "values": instance["attributes"]}
+        for resource in state.get("resources", [])
+        if resource["mode"] == "managed"
+        for instance in resource["instances"]
+    ]
 
 
 def _last(text: str) -> str:

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import haechi
 from haechi.clients.control import ControlClient
+from haechi.pipeline import tfe
 from haechi.pipeline.failure import Failure
 from haechi.pipeline.golden import delete_images
 from haechi.pipeline.journal import Journal
-from haechi.pipeline.run import PARTS, Run, VaultOptions
-from haechi.pipeline.steps import STEPS, provide_terraform, start_server
+from haechi.pipeline.remote_runs import destroy_remote
+from haechi.pipeline.run import PARTS, REMOTE_PARTS, Run, VaultOptions
+from haechi.pipeline.steps import STEPS, provide_terraform, start_server, start_tfe
+from haechi.pipeline.tfe_setup import remove_tfe
 from haechi.pipeline.vault import forget_vault
 from haechi.settings import Target
 
@@ -30,10 +33,10 @@ def blueprint() -> Path:
     return found[0]
 
 
-def up(target: Target, progress: Progress, refresh: Callable[[], Target], vault: VaultOptions) -> dict[str, object]:
+def up(target: Target, progress: Progress, refresh: Callable[[], Target], vault: VaultOptions, yes: bool = False) -> dict[str, object]:
     """Do every step; {url, vault, seconds, steps: [{step, seconds, what}]}.
 
-    `refresh` reads the target again once the server has made its key.
+    `refresh` reads the target again once the server has made its key. `yes` confirms runs without asking.
     """
     began = time.monotonic()
     done: list[dict[str, object]] = []
@@ -42,7 +45,7 @@ def up(target: Target, progress: Progress, refresh: Callable[[], Target], vault:
         cut = journal.interrupted()
         if cut:
             progress("haechi", f"the last run was cut off in step {cut}; carrying on")
-        run = Run(target, blueprint(), lambda line: None, vault)
+        run = Run(target, blueprint(), lambda line: None, vault, yes)
         for step in STEPS:
             if step.local_only and not target.local:
                 continue
@@ -60,31 +63,48 @@ def up(target: Target, progress: Progress, refresh: Callable[[], Target], vault:
             progress(step.title, f"✓ {what} ({seconds} s)")
             done.append({"step": step.name, "seconds": seconds, "what": what})
             run.target = refresh()
-    return {"url": run.values["url"], "vault": run.target.vault_addr, "seconds": round(time.monotonic() - began, 1), "steps": done}
+    return {
+        "url": run.values["url"],
+        "vault": run.target.vault_addr,
+        "runs": tfe.page_url(run.target),
+        "domain": run.values.get("domain", ""),
+        "edge_address": run.values.get("edge_address", ""),
+        "seconds": round(time.monotonic() - began, 1),
+        "steps": done,
+    }
 
 
 def down(target: Target, progress: Progress, refresh: Callable[[], Target]) -> dict[str, object]:
-    """Destroy the blueprint with terraform, then end the server. {destroyed: [...], left: {kind: count}}."""
+    """Destroy the blueprint with terraform, then end the servers. {destroyed: [...], left: {kind: count}}."""
     destroyed: list[str] = []
     left: dict[str, int] = {}
     with _alone(target):
-        run = Run(target, blueprint(), lambda line: None)
-        parts = [p for p in reversed(PARTS) if run.is_applied(p)]
-        if parts and target.local:
+        run = Run(target, blueprint(), lambda line: None, yes=True, command="down")
+        kept = [p for p in PARTS if (target.work / "meow" / p / "terraform.tfstate").exists()]
+        enterprise = not target.local or target.tfe_home.exists()
+        if target.local and (kept or enterprise):
             start_server(run)
             run.target = refresh()
             provide_terraform(run)
-        for name in parts:
+            if enterprise:
+                start_tfe(run)
+        for name in reversed(PARTS):
             run.say = lambda line, name=name: progress(name, line)  # type: ignore[misc]
-            part = run.part(name)
-            if part.resources():
+            if name in REMOTE_PARTS and enterprise and destroy_remote(run, name):
+                destroyed.append(name)
+            if name in kept and run.part(name).resources():  # of an earlier haechi, for the remote parts
                 progress(name, "destroying")
+                part = run.part(name)
                 part.init()
                 part.destroy()
                 destroyed.append(name)
-            if name == "03_app":
+            if name == "03_app" and name in destroyed:
                 destroyed += delete_images(run.target)
+        if enterprise:
+            remove_tfe(run)
         forget_vault(target, "01_vault" in destroyed)
+        if target.local:
+            tfe.stop(target)
         control = ControlClient(target.control)
         health = control.health() if target.local else None
         if health is not None:

@@ -126,8 +126,8 @@ def _variables(run: Run, package: str) -> dict[str, object]:
         published = publish(target.site.home / "mirror")
         variables |= {"operator_cidr": f"{target.site.outside}/32", "client_cidrs": [str(target.site.public)]}
         variables |= {"vault_package_url": published.vault_url, "vault_package_sha256": published.vault_sha256}
-    elif run.is_applied("03_app"):
-        variables["client_cidrs"] = [f"{a}/32" for a in run.part("03_app").outputs().get("public_ips", [])]
+    elif addresses := run.outputs("03_app").get("public_ips", []):
+        variables["client_cidrs"] = [f"{a}/32" for a in addresses]
     return variables
 
 

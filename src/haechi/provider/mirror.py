@@ -37,6 +37,12 @@ def install(directory: Path, python: str) -> None:
 
     Terraform uses it with TF_CLI_CONFIG_FILE=<directory>/terraformrc. Installing again changes nothing.
     """
+    install_mirror(directory, python)
+    _write(directory.absolute() / "terraformrc", render_terraformrc(directory.absolute()))
+
+
+def install_mirror(directory: Path, python: str) -> None:
+    """Write the mirror alone, for whoever composes the settings file."""
     directory = directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
     _write(directory / "interpreter", python + "\n")
@@ -45,7 +51,6 @@ def install(directory: Path, python: str) -> None:
             folder = directory / address / version / "linux_amd64"
             folder.mkdir(parents=True, exist_ok=True)
             _write(folder / f"terraform-provider-{name}_v{version}", _SCRIPT.replace("NAME", name), mode=0o755)
-    _write(directory / "terraformrc", render_terraformrc(directory))
 
 
 def render_terraformrc(directory: Path) -> str:

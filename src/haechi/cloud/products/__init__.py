@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 from haechi.cloud.action import Product
-from haechi.cloud.products import bssopenapi, ecs, location, ram, slb, sts, vpc
+from haechi.cloud.products import alidns, bssopenapi, cloudfw, ddoscoo, ecs, location, ram, slb, sts, vpc, waf
 
-PRODUCTS: tuple[Product, ...] = (ecs.ecs, vpc.vpc, slb.slb, ram.ram, sts.sts, location.location, bssopenapi.bssopenapi)
+PRODUCTS: tuple[Product, ...] = (
+    ecs.ecs,
+    vpc.vpc,
+    slb.slb,
+    ram.ram,
+    sts.sts,
+    location.location,
+    bssopenapi.bssopenapi,
+    ddoscoo.ddoscoo,
+    cloudfw.cloudfw,
+    waf.waf,
+    alidns.alidns,
+)

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from haechi.pipeline.rows.app import row_4_8, row_4_9, row_4_11
+from haechi.pipeline.rows.app import row_4_8, row_4_11
+from haechi.pipeline.rows.balancer import row_4_9
+from haechi.pipeline.rows.edge import row_4_16, row_4_17
+from haechi.pipeline.rows.firewall import row_4_14
 from haechi.pipeline.rows.image import row_4_5_5, row_4_6, row_4_7
 from haechi.pipeline.rows.otp import row_4_5, row_4_10
 from haechi.pipeline.rows.provider import row_4_1, row_4_2
 from haechi.pipeline.rows.vault import row_4_3, row_4_4
+from haechi.pipeline.rows.waf import row_4_15
 from haechi.pipeline.run import Run
 
 ROWS: tuple[tuple[str, str, Callable[[Run], str]], ...] = (
@@ -28,4 +32,8 @@ ROWS: tuple[tuple[str, str, Callable[[Run], str]], ...] = (
     ("4.9", "the load balancer serves from all of them", row_4_9),
     ("4.10", "a one-time password lets in once", row_4_10),
     ("4.11", "the cat, in a browser's eyes", row_4_11),
+    ("4.14", "Cloud Firewall in front of every public address", row_4_14),
+    ("4.15", "WAF between Anti-DDoS and the load balancer", row_4_15),
+    ("4.16", "Anti-DDoS in front of it, under a flood", row_4_16),
+    ("4.17", "the domain resolves along the whole chain", row_4_17),
 )

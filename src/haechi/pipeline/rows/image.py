@@ -19,7 +19,7 @@ BROKEN = "#!/bin/sh\nexit 3\n"
 
 def row_4_5_5(run: Run) -> str:
     """deploy_app.sh of the image wrote each host's own page; no user data did."""
-    outputs = run.part("03_app").outputs()
+    outputs = run.outputs("03_app")
     for id, address in zip(outputs["ecs_ids"], outputs["public_ips"], strict=True):
         page = remote.read(run.target, address, "systemctl is-active deploy-app apache2 && curl -sf http://127.0.0.1/")
         assert f'id="instance">{id}<' in page and 'src="cat.svg"' in page, f"the page at {address} is not {id}'s"
@@ -46,7 +46,7 @@ def row_4_6(run: Run) -> str:
         assert _validates(run, token), "packer validate fails with a token"
         wrong = token[::-1]
         assert not _validates(run, wrong), "packer validate needs no token of Vault"
-        address = run.part("03_app").outputs()["public_ips"][0]
+        address = run.outputs("03_app")["public_ips"][0]
         search = remote.run(run.target, address, f"grep -rlsF -f - {SEARCHED}", f"{secret}\n{token}\n")
     assert search.returncode == 1, f"a secret is in {search.stdout.split()} at {address}"
     return f"keys from {KV}/{SECRET}; packer validate with a token, refused with a wrong one; neither key nor token in {SEARCHED} of a host"
@@ -66,7 +66,7 @@ def row_4_7(run: Run) -> str:
     """The image is there, made of a build that left nothing; a build that fails leaves nothing either; a taken name needs -force."""
     cloud = connect(run.target)
     (image,) = golden.find_images(cloud, golden.image_name(run))
-    outputs = run.part("03_app").outputs()
+    outputs = run.outputs("03_app")
     instances = every(cloud, "ecs", ECS, "DescribeInstances", "Instances.Instance")
     booted = {i["ImageId"] for i in instances if i["InstanceId"] in outputs["ecs_ids"]}
     assert booted == {image["ImageId"]}, f"03_app runs from {booted}"

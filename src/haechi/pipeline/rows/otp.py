@@ -31,7 +31,7 @@ sys.exit(ssh_with_otp(sys.stdin.readline().strip(), sys.argv[1], sys.argv[2], sy
 
 def row_4_5(run: Run) -> str:
     """On every instance: PAM's lines, sshd's settings in effect, the helper's own check, and a list of addresses that are its own."""
-    outputs = run.part("03_app").outputs()
+    outputs = run.outputs("03_app")
     for public, private in zip(outputs["public_ips"], outputs["private_ips"], strict=True):
         found = _pam(run, public)
         settings = dict(line.split(" ", 1) for line in remote.read(run.target, public, "sshd -T").splitlines() if " " in line)
@@ -56,7 +56,7 @@ def row_4_5(run: Run) -> str:
 
 def row_4_10(run: Run) -> str:
     """A one-time password lets in once; replayed, invented, for another host or another user it does not, and the host says why."""
-    first, second = run.part("03_app").outputs()["public_ips"][:2]
+    first, second = run.outputs("03_app")["public_ips"][:2]
     name = remote.read(run.target, first, "hostname").strip()
     otp = issue(run.target, first, USER)
     spent = [otp]
@@ -117,7 +117,7 @@ def _audited(run: Run, otps: list[str]) -> str:
     known = read_known(run.target)
     if known is None or not known.managed:
         return ""
-    address = run.part("01_vault").outputs()["public_ip"]
+    address = run.outputs("01_vault")["public_ip"]
     paths = [f'"path":"{MOUNT}/{path}"' for path in (f"creds/{ROLE}", "verify")]
     script = "; ".join([*(f"grep -cF '{path}' {AUDIT_FILE}" for path in paths), f"grep -cFf - {AUDIT_FILE} || true"])
     issued, verified, shown = map(int, remote.read(run.target, address, script, "".join(f"{otp}\n" for otp in otps)).split())

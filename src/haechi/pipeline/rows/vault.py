@@ -44,7 +44,7 @@ def row_4_3(run: Run) -> str:
     live = _live(run)
     if not known.managed:
         return f"an existing Vault {live.version} answers at {known.address}; 01_vault is not applied"
-    outputs = run.part("01_vault").outputs()
+    outputs = run.outputs("01_vault")
     id, address = outputs["instance_id"], outputs["public_ip"]
     answer = connect(run.target).call("ecs", ECS, "DescribeInstances", {"InstanceIds": f'["{id}"]'})
     states = [i["Status"] for i in answer["Instances"]["Instance"]]

@@ -10,6 +10,8 @@ from typing import Any
 
 from haechi.clients.aliyun import ApiError
 from haechi.provider.alicloud import (
+    alidns,
+    cloud_firewall,
     data_account,
     data_images,
     data_instance_types,
@@ -17,6 +19,7 @@ from haechi.provider.alicloud import (
     data_networks,
     data_slb_load_balancers,
     data_zones,
+    ddoscoo,
     ecs_key_pair,
     eip_address,
     eip_association,
@@ -33,12 +36,22 @@ from haechi.provider.alicloud import (
     slb_server_group,
     vpc,
     vswitch,
+    wafv3,
 )
 from haechi.provider.alicloud.cloud import configure
 from haechi.provider.alicloud.config import FIELDS
 from haechi.provider.resource import Data, DataSource, Operation, Problem, Provider, Resource
 
 RESOURCES: dict[str, Resource] = {
+    "alicloud_alidns_domain": alidns.DOMAIN,
+    "alicloud_alidns_record": alidns.RECORD,
+    "alicloud_cloud_firewall_address_book": cloud_firewall.BOOK,
+    "alicloud_cloud_firewall_control_policy": cloud_firewall.POLICY,
+    "alicloud_cloud_firewall_control_policy_order": cloud_firewall.ORDER,
+    "alicloud_cloud_firewall_instance": cloud_firewall.INSTANCE,
+    "alicloud_ddoscoo_domain_resource": ddoscoo.DOMAIN,
+    "alicloud_ddoscoo_instance": ddoscoo.INSTANCE,
+    "alicloud_ddoscoo_port": ddoscoo.PORT,
     "alicloud_ecs_key_pair": ecs_key_pair.RESOURCE,
     "alicloud_eip": eip_address.RESOURCE,
     "alicloud_eip_address": eip_address.RESOURCE,
@@ -61,6 +74,8 @@ RESOURCES: dict[str, Resource] = {
     "alicloud_slb_server_group": slb_server_group.RESOURCE,
     "alicloud_vpc": vpc.RESOURCE,
     "alicloud_vswitch": vswitch.RESOURCE,
+    "alicloud_wafv3_domain": wafv3.DOMAIN,
+    "alicloud_wafv3_instance": wafv3.INSTANCE,
 }
 
 DATA_SOURCES: dict[str, DataSource] = {

@@ -20,6 +20,10 @@ VERSIONS = {
     "ram": "2015-05-01",
     "sts": "2015-04-01",
     "bssopenapi": "2017-12-14",
+    "alidns": "2015-01-09",
+    "ddoscoo": "2020-01-01",
+    "cloudfw": "2017-12-07",
+    "waf-openapi": "2021-10-01",
 }
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0
 T = TypeVar("T")

@@ -5,5 +5,5 @@ from haechi.cloud.action import Product
 bssopenapi = Product(
     "bssopenapi",
     "2017-12-14",
-    absent="buying and renewing (until the products that are bought exist)",
+    absent="renewing, bills, budgets",
 )

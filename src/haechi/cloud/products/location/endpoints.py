@@ -18,6 +18,7 @@ CENTRAL = {
 }
 HALVES = {  # code: host names in the mainland and outside of it
     "cloudfirewall": ("cloudfw.aliyuncs.com", "cloudfw.ap-southeast-1.aliyuncs.com"),
+    "waf-openapi": ("wafopenapi.cn-hangzhou.aliyuncs.com", "wafopenapi.ap-southeast-1.aliyuncs.com"),
     "cloudfw": ("cloudfw.aliyuncs.com", "cloudfw.ap-southeast-1.aliyuncs.com"),
     "waf": ("wafopenapi.cn-hangzhou.aliyuncs.com", "wafopenapi.ap-southeast-1.aliyuncs.com"),
     "ddoscoo": ("ddoscoo.cn-hangzhou.aliyuncs.com", "ddoscoo.ap-southeast-1.aliyuncs.com"),

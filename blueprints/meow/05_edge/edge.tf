@@ -1,0 +1,77 @@
+data "terraform_remote_state" "slb" {
+  backend = "remote"
+  config = {
+    organization = var.organization
+    workspaces   = { name = "04_slb" }
+  }
+}
+
+locals {
+  domain = "${var.host}.${var.zone}"
+}
+
+# user -> DNS CNAME -> Anti-DDoS -> WAF -> Cloud Firewall -> load balancer -> instances
+resource "alicloud_ddoscoo_instance" "edge" {
+  name         = "${var.name}-ddos"
+  port_count   = "50"
+  domain_count = "50"
+  bandwidth    = "300"
+}
+
+resource "alicloud_wafv3_instance" "edge" {}
+
+resource "alicloud_wafv3_domain" "page" {
+  instance_id = alicloud_wafv3_instance.edge.id
+  domain      = local.domain
+  listen {
+    http_ports      = [80]
+    xff_header_mode = 1 # Anti-DDoS lies in front and tells the visitor's address
+  }
+  redirect {
+    backends    = [data.terraform_remote_state.slb.outputs.slb_address]
+    loadbalance = "roundRobin"
+  }
+}
+
+resource "alicloud_ddoscoo_domain_resource" "page" {
+  domain       = local.domain
+  instance_ids = [alicloud_ddoscoo_instance.edge.id]
+  rs_type      = 1
+  real_servers = [alicloud_wafv3_domain.page.cname]
+  proxy_types {
+    proxy_type  = "http"
+    proxy_ports = [80]
+  }
+}
+
+# Cloud Firewall in front of every public address; `haechi up` switches it on for them
+resource "alicloud_cloud_firewall_address_book" "inner" {
+  group_name   = "${var.name}-inner-ports"
+  group_type   = "port"
+  description  = "Services that nobody on the internet needs."
+  address_list = ["23/23", "2375/2376", "3306/3306", "3389/3389", "5432/5432", "6379/6379", "27017/27017"]
+}
+
+resource "alicloud_cloud_firewall_control_policy" "inner" {
+  direction        = "in"
+  acl_action       = "drop"
+  description      = "${var.name}: inner services are not for the internet"
+  source           = "0.0.0.0/0"
+  source_type      = "net"
+  destination      = "0.0.0.0/0"
+  destination_type = "net"
+  proto            = "TCP"
+  dest_port_type   = "group"
+  dest_port_group  = alicloud_cloud_firewall_address_book.inner.group_name
+}
+
+resource "alicloud_alidns_domain" "zone" {
+  domain_name = var.zone
+}
+
+resource "alicloud_alidns_record" "page" {
+  domain_name = alicloud_alidns_domain.zone.domain_name
+  rr          = var.host
+  type        = "CNAME"
+  value       = alicloud_ddoscoo_domain_resource.page.cname
+}

@@ -1,0 +1,128 @@
+"""Figures of the edge: policies of Cloud Firewall, requests through longer chains, a rule's way to its effect, memory."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+
+from haechi.dataplane import kernel
+from haechi.dataplane.plan import Plan, Policy
+from haechi.dataplane.waf_plan import Condition, WafRule
+from tests.packets.test_wall import Echo
+from tests.packets.waflab import ID, WafLab
+from tests.packets.walllab import WallLab
+
+SECONDS = 3.0
+CLIENTS = 8
+SIZES = (10, 1000, 10000)
+
+
+def edge_figures() -> dict[str, object]:
+    """Everything below; a few minutes."""
+    with TemporaryDirectory() as folder:
+        return {**wall_figures(Path(folder) / "wall"), **waf_figures(Path(folder) / "waf")}
+
+
+def wall_figures(folder: Path) -> dict[str, object]:
+    """Seconds that 10, 1 000 and 10 000 policies take to apply, and new connections per second past them."""
+    folder.mkdir()
+    lab = WallLab(folder)
+    try:
+        lab.servers.append(Echo(lab, "asset", 80))  # type: ignore[arg-type]
+        found: dict[str, object] = {"new connections/s, firewall off": _connections(lab)}
+        for size in SIZES:
+            policies = tuple(
+                Policy(f"p{n}", "in", "drop", "tcp", sources=(f"203.{n // 62500}.{n // 250 % 250}.{n % 250}/32",)) for n in range(size)
+            )
+            lab.wall.apply(Plan())
+            started = time.monotonic()
+            lab.apply(*policies)
+            found[f"{size} policies, first applied, s"] = round(time.monotonic() - started, 3)
+            started = time.monotonic()
+            lab.apply(Policy("one-more", "in", "drop", "tcp", ports=((9999, 9999),)), *policies)
+            found[f"{size} policies, one more in front, s"] = round(time.monotonic() - started, 3)
+            found[f"new connections/s past {size} policies"] = _connections(lab)
+        return found
+    finally:
+        lab.down()
+
+
+def _connections(lab: WallLab) -> int:
+    process = lab.start("user", CONNECT, lab.address, str(SECONDS))
+    return int(process.communicate(timeout=60)[0])
+
+
+CONNECT = """import socket, sys, time
+end, done = time.monotonic() + float(sys.argv[2]), 0
+while time.monotonic() < end:
+    with socket.create_connection((sys.argv[1], 80), timeout=2):
+        done += 1
+print(round(done / float(sys.argv[2])))
+"""
+
+
+def waf_figures(folder: Path) -> dict[str, object]:
+    """Requests per second and milliseconds with the core rules off, watching and blocking; a rule to its effect; memory."""
+    folder.mkdir()
+    lab = WafLab(folder)
+    try:
+        origin = f"http://{lab.places['a']}:8080"
+        found: dict[str, object] = {"origin itself, requests/s, p50 ms, p99 ms": _load(origin)}
+        for mode in ("off", "watch", "block"):
+            lab.apply(lab.domain(mode=mode))
+            found[f"through WAF, core rules {mode}, requests/s, p50 ms, p99 ms"] = _load(f"http://{lab.address}")
+        found["custom rule to its effect, s, median of 7"] = _effect(lab)
+        pid = int(kernel.run("cat", str(lab.site.run / "wafs" / ID / "nginx.pid")))
+        family = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+        found["WAF, PSS MiB"] = round(sum(_pss(one) for one in family) / 1024, 1)
+        return found
+    finally:
+        lab.down()
+
+
+def _pss(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+def _load(url: str) -> tuple[int, float, float]:
+    times: list[float] = []
+    end = time.monotonic() + SECONDS
+
+    def visit() -> None:
+        with httpx.Client(base_url=url, trust_env=False, headers={"Host": "shop.test"}) as client:
+            while time.monotonic() < end:
+                started = time.monotonic()
+                client.get("/?q=cat+pictures&page=2").raise_for_status()
+                times.append(time.monotonic() - started)
+
+    _together([visit] * CLIENTS)
+    ordered = sorted(times)
+    p50, p99 = (round(ordered[int(len(ordered) * share)] * 1000, 1) for share in (0.5, 0.99))
+    return round(len(times) / SECONDS), p50, p99
+
+
+def _effect(lab: WafLab) -> float:
+    seconds = []
+    for number in range(7):
+        rule = WafRule(number, "custom", conditions=(Condition("path", "eq", (f"/{number}",)),))
+        started = time.monotonic()
+        lab.apply(lab.domain(rules=(rule,)))
+        while httpx.get(f"http://{lab.address}/{number}", headers={"Host": "shop.test"}, trust_env=False).status_code != 405:
+            time.sleep(0.01)
+        seconds.append(time.monotonic() - started)
+    return round(statistics.median(seconds), 3)
+
+
+def _together(work: list[Callable[[], None]]) -> None:
+    threads = [threading.Thread(target=one) for one in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
