@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from haechi.tfe.runs import logs
@@ -41,11 +42,12 @@ def append(lab: TfeLab, log: str, data: bytes, close: bool = False) -> None:
 
 
 def follow(lab: TfeLab, url: str, limit: int = 65536) -> bytes:
-    """As the terraform program does, without its rest."""
+    """As the terraform program does, without its rest. Its own client: httpx's pool may close a connection another thread just took."""
     data, deadline = b"", time.monotonic() + 60
-    while not data.endswith(b"\x03"):
-        assert time.monotonic() < deadline
-        data += lab.client.get(url, params={"limit": limit, "offset": len(data)}).content
+    with httpx.Client(trust_env=False, timeout=60) as client:
+        while not data.endswith(b"\x03"):
+            assert time.monotonic() < deadline
+            data += client.get(url, params={"limit": limit, "offset": len(data)}).content
     return data
 
 
