@@ -102,7 +102,9 @@ def up(
         print(f"Remote runs are at {result['runs']}{sign_in}")
         if result["domain"]:
             domain, address = result["domain"], result["edge_address"]
-            print(f"Its domain, guarded: curl --resolve {domain}:80:{address} http://{domain}/")
+            pem = chosen.edge_home / "ca.pem"
+            trusted = f" --cacert {pem}" if pem.exists() else ""
+            print(f"Its domain, guarded: curl{trusted} --resolve {domain}:443:{address} https://{domain}/")
         print(f"The cat is at {result['url']}   ({result['seconds']} s)")
 
 

@@ -68,6 +68,7 @@ OWN = (  # everything haechi ever writes into a site's home
     "cloud.db",
     "cloud.db-shm",
     "cloud.db-wal",
+    "edge",
     "firewall.db",
     "firewall.db-shm",
     "firewall.db-wal",

@@ -97,6 +97,11 @@ class Target:
         return self.site.home / "tfe"
 
     @property
+    def edge_home(self) -> Path:
+        """The page's certificate, its key, and who vouches for it."""
+        return self.site.home / "edge"
+
+    @property
     def tfe_pid_file(self) -> Path:
         """The local server's process id; locked (flock) as long as it lives."""
         return self.site.run / "tfe.pid"

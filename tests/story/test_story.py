@@ -31,7 +31,7 @@ CHROMIUM = (
     "disable-component-update",
     "disable-sync",
 )
-ROWS = ["4.1", "4.2", "4.3", "4.4", "4.5", "4.5.5", "4.6", "4.7", "4.8", "4.9", "4.10", "4.11", "4.14", "4.15", "4.16", "4.17"]
+ROWS = ["4.1", "4.2", "4.3", "4.4", "4.5", "4.5.5", "4.6", "4.7", "4.8", "4.9", "4.10", "4.11", "4.14", "4.15", "4.16", "4.17", "5.1"]
 
 
 def status(story: Story) -> dict[str, Any]:
@@ -85,8 +85,18 @@ def test_up_serves_the_cat(story: Story) -> None:
     assert page.status_code == 200 and "cat.svg" in page.text
     shown = status(story)
     assert shown["urls"]["site"] == result["url"]
-    guarded = httpx.get(f"http://{result['edge_address']}/", headers={"Host": result["domain"]}, trust_env=False)
-    assert guarded.status_code == 200 and "cat.svg" in guarded.text
+    place = [
+        "--resolve",
+        f"{result['domain']}:443:{result['edge_address']}",
+        "--resolve",
+        f"{result['domain']}:80:{result['edge_address']}",
+    ]
+    trusted = ["--noproxy", "*", "--cacert", str(story.home / "edge" / "ca.pem"), *place]
+    guarded = ["curl", "-sSL", "-w", "%{url_effective}", *trusted, f"http://{result['domain']}/"]
+    page_text = subprocess.run(guarded, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert "cat.svg" in page_text and page_text.endswith(f"https://{result['domain']}/")
+    stranger = [*guarded[:4], *place, "--noproxy", "*", guarded[-1].replace("http:", "https:")]
+    assert subprocess.run(stranger, capture_output=True, timeout=60, check=False).returncode == 60  # nobody else trusts it
     assert [(s["server"], s["ok"]) for s in shown["servers"]] == [("cloud", True), ("tfe", True)]
     assert [i["status"] for i in shown["instances"]] == ["Running"] * 4
     assert [i["name"] for i in apps(story)] == ["meow-app-01", "meow-app-02", "meow-app-03"]
@@ -119,7 +129,9 @@ def test_a_second_up_changes_nothing(story: Story) -> None:
     assert managed(story) == states and remote_serials(story) == serials
 
 
-@pytest.mark.parametrize(("page", "least"), [("tutorial/first-hour.md", 11), ("howto/vault.md", 12), ("howto/runs.md", 4)])
+@pytest.mark.parametrize(
+    ("page", "least"), [("tutorial/first-hour.md", 11), ("howto/vault.md", 12), ("howto/runs.md", 4), ("howto/edge.md", 8)]
+)
 def test_pages_as_typed(story: Story, tmp_path: Path, page: str, least: int) -> None:
     """Every ```sh block of a page runs, line by line, as a newcomer would type it."""
     commands = re.findall(r"```sh\n(.*?)```", (DOCS / page).read_text(), re.S)

@@ -567,6 +567,7 @@ _EDGE_2 = (
     _EDGE_1.replace('name         = "edge"', 'name         = "other"')
     .replace('real_servers = ["198.18.224.9"]', 'real_servers = ["198.18.224.9", "198.18.224.10"]')
     .replace('real_servers      = ["198.18.224.9"]', 'real_servers      = ["198.18.224.10"]')
+    .replace("rs_type      = 0", f'rs_type = 0\n  cert_name = "shop"\n  cert = <<-EOT\n{_PEM}EOT\n  key = <<-EOT\n{_KEY}EOT\n')
     .replace(', gone = "soon"', "")
     .replace("priority    = 10", 'priority    = 20\n  status      = "DISABLE"\n  remark      = "off"')
 )
@@ -584,6 +585,7 @@ EDGE_LIFE = Life(
     _ids(
         "alicloud_ddoscoo_domain_resource.shop", "alicloud_ddoscoo_port.ssh", "alicloud_alidns_domain.meow", "alicloud_alidns_record.shop"
     ),
+    unread=("alicloud_ddoscoo_domain_resource.shop",),  # its private key
 )
 
 _FIREWALL_1 = """

@@ -153,6 +153,33 @@ def test_https_once_there_is_a_certificate(cloud: LocalCloud, certificate: tuple
     assert "mine" in shown and "PRIVATE KEY" not in shown
 
 
+def test_headers_for_the_origin(cloud: LocalCloud) -> None:
+    serve(cloud, buy(cloud))
+    assert json.loads(cloud.call("DescribeHeaders", Domain="shop.test")["CustomHeader"]["Headers"]) == {}
+    cloud.call("ModifyHeaders", Domain="shop.test", CustomHeaders='{"X-Edge-Token": "top-secret+1=", "X-Site": "a b"}')
+    assert front(cloud).headers == (("X-Edge-Token", "top-secret+1="), ("X-Site", "a b")) and "top-secret" not in repr(front(cloud))
+    assert json.loads(cloud.call("DescribeHeaders", Domain="shop.test")["CustomHeader"]["Headers"])["X-Site"] == "a b"
+    for given in (
+        "x",
+        "[]",
+        '{"Host": "a"}',
+        '{"X Y": "a"}',
+        '{"X": ""}',
+        '{"X": 1}',
+        '{"X": "a\\nb"}',
+        '{"X": "%[env(HOME)]"}',
+        '{"X": "a\'b"}',
+    ):
+        assert refusal(cloud, "ModifyHeaders", Domain="shop.test", CustomHeaders=given) == "InvalidParameter"
+    assert (
+        refusal(cloud, "ModifyHeaders", Domain="shop.test", CustomHeaders=json.dumps({f"X-{n}": "a" for n in range(6)}))
+        == "InvalidParameter"
+    )
+    assert len(front(cloud).headers) == 2
+    cloud.call("ModifyHeaders", Domain="shop.test", CustomHeaders="{}")
+    assert front(cloud).headers == ()
+
+
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """(certificate, key) of shop.test, PEM."""

@@ -8,6 +8,7 @@ data "terraform_remote_state" "slb" {
 
 locals {
   domain = "${var.host}.${var.zone}"
+  secure = var.certificate != ""
 }
 
 # user -> DNS CNAME -> Anti-DDoS -> WAF -> Cloud Firewall -> load balancer -> instances
@@ -42,6 +43,19 @@ resource "alicloud_ddoscoo_domain_resource" "page" {
     proxy_type  = "http"
     proxy_ports = [80]
   }
+
+  # https ends here: http is sent to it, WAF is spoken to in http
+  dynamic "proxy_types" {
+    for_each = local.secure ? [443] : []
+    content {
+      proxy_type  = "https"
+      proxy_ports = [proxy_types.value]
+    }
+  }
+  https_ext = local.secure ? jsonencode({ Http2 = 1, Http2https = 1, Https2http = 1 }) : null
+  cert_name = local.secure ? "${var.name}-page" : null
+  cert      = local.secure ? var.certificate : null
+  key       = local.secure ? var.private_key : null
 }
 
 # Cloud Firewall in front of every public address; `haechi up` switches it on for them

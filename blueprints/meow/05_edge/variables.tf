@@ -27,3 +27,16 @@ variable "host" {
   type        = string
   default     = "cat"
 }
+
+variable "certificate" {
+  description = "Certificate of the page's name, as PEM with its chain. Without one the page is served by http."
+  type        = string
+  default     = ""
+}
+
+variable "private_key" {
+  description = "Its private key, as PEM."
+  type        = string
+  default     = ""
+  sensitive   = true
+}

@@ -220,6 +220,7 @@ class Front:
     certificate: str = field(default="", repr=False)  # PEM: chain and private key
     to_https: bool = False  # http is answered with a redirect
     plain_origin: bool = False  # https is spoken to origins in http
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # told to origins besides
 
 
 @dataclass(frozen=True, slots=True)

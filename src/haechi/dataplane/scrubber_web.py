@@ -195,6 +195,10 @@ def _guards(front: Front, scheme: str, directory: Path, files: dict[str, str]) -
         yield f"  {_challenge(f'is_{name}{when} !answered !white_{name} !kept_apart')}"
     for number, rule in enumerate(front.frequencies):
         yield from _frequency(front, number, rule, directory, files)
+    for header, value in front.headers:
+        if "%" in value:
+            raise KernelError(f"{front.domain}: header {header!r} cannot be added")
+        yield f"  http-request set-header {_header(header)} {word(value)} if is_{name}"
 
 
 def _challenge(condition: str) -> str:

@@ -17,7 +17,7 @@ from haechi.settings import Target
 
 
 def read_status(target: Target) -> dict[str, Any]:
-    """{target, region, servers, instances, vault, workspaces, urls, providers}; a server that is down is reported, not raised."""
+    """{target, region, servers, instances, vault, workspaces, urls, edge, providers}; a server that is down is reported, not raised."""
     servers: list[dict[str, Any]] = []
     if target.local:
         health = ControlClient(target.control).health()
@@ -28,6 +28,7 @@ def read_status(target: Target) -> dict[str, Any]:
         servers.append({**(answers or {"server": "tfe", "ok": False}), "address": target.tfe_url})
     run = Run(target, blueprint(), lambda line: None)
     url = run.outputs("04_slb").get("url") if answers else None
+    edge = run.outputs("05_edge") if answers else {}
     return {
         "target": target.name,
         "region": target.region,
@@ -36,6 +37,7 @@ def read_status(target: Target) -> dict[str, Any]:
         "vault": read_vault(target),
         "workspaces": read_workspaces(target) if answers else [],
         "urls": {"site": url},
+        "edge": {"domain": edge["domain"], "address": edge["ddos_address"]} if edge else None,
         "providers": "local" if own_providers(target) else "registry",
     }
 

@@ -12,16 +12,17 @@ import httpx
 
 from haechi.clients.control import ControlClient
 from haechi.pipeline import program, tfe
+from haechi.pipeline.bypass import shut_bypass
 from haechi.pipeline.failure import Failure
 from haechi.pipeline.golden import bake, delete_images
 from haechi.pipeline.remote_runs import apply_remote
-from haechi.pipeline.rows.edge import visit
 from haechi.pipeline.rows.firewall import guard_all
 from haechi.pipeline.run import Run, Step, find_terraform
 from haechi.pipeline.terraformrc import own_providers, provide_mirror, remove_mirror, write_terraformrc
 from haechi.pipeline.tfe_setup import setup_tfe
 from haechi.pipeline.vault import admit_clients, apply_vault, open_vault
 from haechi.pipeline.vault_setup import setup_vault
+from haechi.pipeline.visitor import visit
 
 NEEDED = {  # program: Debian package
     "ip": "iproute2",
@@ -160,10 +161,11 @@ def apply_edge(run: Run) -> str:
     edge = apply_remote(run, "05_edge")
     guard_all(run)
     address, domain = str(edge["ddos_address"]), str(edge["domain"])
+    shut_bypass(run, domain, str(edge["waf_id"]))
     deadline = time.monotonic() + PAGE_SECONDS
     while True:
         try:
-            if 'id="instance"' in visit(address, domain):
+            if 'id="instance"' in visit(run.target, address, domain):
                 break
         except httpx.HTTPError as error:
             run.say(f"waiting for {domain} ({error})")
@@ -171,7 +173,7 @@ def apply_edge(run: Run) -> str:
             raise Failure(f"{domain} does not show the page at {address}.", "Run `haechi doctor`.")
         time.sleep(0.5)
     run.values |= {"domain": domain, "edge_address": address}
-    return f"http://{domain}/ at {address} shows the cat"
+    return f"https://{domain}/ at {address} shows the cat"
 
 
 STEPS = (

@@ -12,6 +12,7 @@ from haechi.clients.aliyun import vendor_credentials
 from haechi.clients.tfe import Resource, Tfe
 from haechi.clients.tfe_policies import ensure_policy_set, find_policy_set
 from haechi.pipeline import tfe as server
+from haechi.pipeline.certificate import page_certificate
 from haechi.pipeline.golden import vault_token
 from haechi.pipeline.run import REMOTE_PARTS, Run, operator_key
 from haechi.pipeline.vault import client
@@ -20,6 +21,7 @@ from haechi.settings import Target
 
 EMAIL = "operator@meow.example"
 INSTANCES = 3
+PAGE = {"zone": "meow.test", "host": "cat"}
 SETTINGS: dict[str, dict[str, Any]] = {
     "03_app": {"auto-apply": False, "global-remote-state": False},
     "04_slb": {"auto-apply": False, "global-remote-state": False, "auto-apply-run-trigger": True},
@@ -54,7 +56,8 @@ def _converge(run: Run, tfe: Tfe) -> Iterator[str]:
         tfe.ensure_consumers(ids["04_slb"], [ids["05_edge"]])
     keys = _cloud_keys(run)
     for name, id in ids.items():
-        written = _write(tfe, id, [*_terraform(run, name), *_environment(run.target, keys)])
+        more = list(_page(run.target, tfe, id)) if name == "05_edge" else []
+        written = _write(tfe, id, [*_terraform(run, name), *more, *_environment(run.target, keys)])
         if written:
             yield f"{name}: wrote {', '.join(written)}"
     done = ensure_policy_set(tfe, organization, server.NAME, run.blueprint / "policies", list(ids.values()))
@@ -77,6 +80,19 @@ def _terraform(run: Run, name: str) -> Iterator[dict[str, Any]]:
     if target.local:
         yield _variable("operator_cidr", f"{target.site.outside}/32")
     yield {**_variable("instance_count", str(INSTANCES), hcl=True), "once": True}
+
+
+def _page(target: Target, tfe: Tfe, workspace: str) -> Iterator[dict[str, Any]]:
+    """The page's name, as the user may have changed it, and the certificate for it."""
+    there = {
+        v["attributes"]["key"]: v["attributes"]["value"] for v in tfe.variables(workspace) if v["attributes"]["category"] == "terraform"
+    }
+    for key, value in PAGE.items():
+        yield {**_variable(key, value), "once": True}
+    zone, host = (there.get(key) or value for key, value in PAGE.items())
+    certificate, key = page_certificate(target.edge_home, f"{host}.{zone}")
+    yield _variable("certificate", certificate)
+    yield _variable("private_key", key, sensitive=True)
 
 
 def _environment(target: Target, keys: Mapping[str, str]) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,7 @@ from haechi.pipeline.rows.firewall import row_4_14
 from haechi.pipeline.rows.image import row_4_5_5, row_4_6, row_4_7
 from haechi.pipeline.rows.otp import row_4_5, row_4_10
 from haechi.pipeline.rows.provider import row_4_1, row_4_2
+from haechi.pipeline.rows.site import row_5_1
 from haechi.pipeline.rows.vault import row_4_3, row_4_4
 from haechi.pipeline.rows.waf import row_4_15
 from haechi.pipeline.run import Run
@@ -36,4 +37,5 @@ ROWS: tuple[tuple[str, str, Callable[[Run], str]], ...] = (
     ("4.15", "WAF between Anti-DDoS and the load balancer", row_4_15),
     ("4.16", "Anti-DDoS in front of it, under a flood", row_4_16),
     ("4.17", "the domain resolves along the whole chain", row_4_17),
+    ("5.1", "the cat by its name, through every hop and no other way", row_5_1),
 )

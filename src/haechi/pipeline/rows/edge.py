@@ -10,6 +10,7 @@ from dnslib import RCODE, DNSRecord  # type: ignore[import-untyped]
 
 from haechi.pipeline.cloud import connect
 from haechi.pipeline.run import Run
+from haechi.pipeline.visitor import visit
 
 DDOSCOO = "2020-01-01"
 FLOOD_SECONDS, FLOOD_PER_TICK = 3.0, 60
@@ -22,29 +23,23 @@ def _outputs(run: Run) -> dict[str, str]:
     return {name: str(value) for name, value in found.items()}
 
 
-def visit(address: str, domain: str) -> str:
-    """The page of a domain, asked at an address."""
-    with httpx.Client(trust_env=False, timeout=10) as client:
-        return client.get(f"http://{address}/", headers={"Host": domain}).text
-
-
 def row_4_16(run: Run) -> str:
     """A bounded flood of datagrams is dropped and recorded, and every visitor meanwhile sees the cat."""
     edge = _outputs(run)
     address, domain = edge["ddos_address"], edge["domain"]
     assert run.target.local and address.startswith("198.18."), "floods are sent to the local cloud only"
-    assert 'id="instance"' in visit(address, domain), f"{domain} does not show the page at {address}"
+    assert 'id="instance"' in visit(run.target, address, domain), f"{domain} does not show the page at {address}"
     other = httpx.get(f"http://{address}/", headers={"Host": "other.test"}, trust_env=False, timeout=10)
     assert other.status_code == 503, f"a domain that nobody added is answered with {other.status_code}"
     began = int(time.time())
-    served, sent = _flood(address, domain)
+    served, sent = _flood(run, address, domain)
     assert served == VISITS, f"{served} of {VISITS} visitors were served during the flood"
     event = _event(run, edge["ddos_id"], began)
     told = f"event {event['EventType']} of {event['Pps']} packets/s"
     return f"{sent} datagrams in {FLOOD_SECONDS:.0f} s: {told}; {served} of {VISITS} visits served"
 
 
-def _flood(address: str, domain: str) -> tuple[int, int]:
+def _flood(run: Run, address: str, domain: str) -> tuple[int, int]:
     """(visits that saw the page, datagrams sent) while datagrams go to a port that nobody serves."""
     served = sent = 0
     end = time.monotonic() + FLOOD_SECONDS
@@ -54,7 +49,7 @@ def _flood(address: str, domain: str) -> tuple[int, int]:
                 sender.sendto(b"x" * 200, (address, 123))
                 sent += 1
             if served < VISITS:
-                if 'id="instance"' not in visit(address, domain):
+                if 'id="instance"' not in visit(run.target, address, domain):
                     break
                 served += 1
             else:

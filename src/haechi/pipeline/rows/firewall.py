@@ -10,8 +10,8 @@ import httpx
 
 from haechi.clients.aliyun import Aliyun
 from haechi.pipeline.cloud import connect
-from haechi.pipeline.rows.edge import visit
 from haechi.pipeline.run import Run
+from haechi.pipeline.visitor import visit
 
 CLOUDFW = "2017-12-07"
 INNER_PORT = 6379
@@ -44,7 +44,9 @@ def row_4_14(run: Run) -> str:
     shut = _shut(client, origin, run.target.site.outside)
     try:
         assert not _opens(origin, 80), "the policy against the way past Anti-DDoS stops nothing"
-        assert 'id="instance"' in visit(str(edge["ddos_address"]), str(edge["domain"])), "the page is gone behind Anti-DDoS, too"
+        assert 'id="instance"' in visit(run.target, str(edge["ddos_address"]), str(edge["domain"])), (
+            "the page is gone behind Anti-DDoS, too"
+        )
     finally:
         client.call("cloudfw", CLOUDFW, "DeleteControlPolicy", {"AclUuid": shut, "Direction": "in"})
     assert httpx.get(f"http://{origin}/", trust_env=False, timeout=10).status_code == 200, "the page does not come back"

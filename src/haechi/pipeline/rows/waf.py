@@ -6,11 +6,11 @@ import json
 import time
 from typing import Any
 
-import httpx
 from dnslib import DNSRecord  # type: ignore[import-untyped]
 
 from haechi.pipeline.cloud import connect
 from haechi.pipeline.run import Run
+from haechi.pipeline.visitor import Visitor
 
 WAF = "2021-10-01"
 SECONDS = 15
@@ -31,7 +31,7 @@ def row_4_15(run: Run) -> str:
     reply = DNSRecord.parse(DNSRecord.question(cname).send(run.target.site.outside, timeout=5))
     assert reply.rr, f"{cname} does not resolve"
     began = int(time.time())
-    with httpx.Client(trust_env=False, timeout=10, base_url=f"http://{address}", headers={"Host": domain}) as client:
+    with Visitor(run.target, address, domain) as client:
         for path in BENIGN:
             answer = client.get(path)
             assert answer.status_code == 200 and 'id="instance"' in answer.text, f"{path} is answered with {answer.status_code}"

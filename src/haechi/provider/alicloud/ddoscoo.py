@@ -75,6 +75,9 @@ DOMAIN_FIELDS: Fields = {
     "real_servers": required(STRING_SET),
     "rs_type": required(NUMBER, check=one_of(0, 1)),
     "https_ext": optional(computed=True),
+    "cert_name": optional(computed=True),
+    "cert": optional(),
+    "key": optional(sensitive=True),
     "proxy_types": block("set", min_items=1, fields={"proxy_type": required(), "proxy_ports": required(NUMBERS)}),
     "cname": computed(),
 }
@@ -94,6 +97,14 @@ def _domain_params(d: Data) -> dict[str, Any]:
 def _create_domain(cloud: Cloud, d: Data) -> None:
     cloud.call("ddoscoo", "CreateDomainResource", _domain_params(d), timeout=d.timeout)
     d.id = d["domain"]
+    _certify(cloud, d)
+
+
+def _certify(cloud: Cloud, d: Data) -> None:
+    """The certificate has an action of its own."""
+    if d["cert"] and (d.changed("cert") or d.changed("key") or d.changed("cert_name")):
+        pair = {"CertName": d["cert_name"], "Cert": d["cert"], "Key": d["key"]}
+        cloud.call("ddoscoo", "AssociateWebCert", {"Domain": d.id, **pair}, timeout=d.timeout)
 
 
 def _read_domain(cloud: Cloud, d: Data) -> None:
@@ -106,6 +117,7 @@ def _read_domain(cloud: Cloud, d: Data) -> None:
     d.update(
         domain=rule.get("Domain"),
         cname=rule.get("Cname"),
+        cert_name=rule.get("CertName"),
         https_ext=rule.get("HttpsExt"),
         instance_ids=rule.get("InstanceIds"),
         real_servers=rule.get("RealServers"),
@@ -116,6 +128,7 @@ def _read_domain(cloud: Cloud, d: Data) -> None:
 
 def _update_domain(cloud: Cloud, d: Data) -> None:
     cloud.call("ddoscoo", "ModifyDomainResource", _domain_params(d), timeout=d.timeout)
+    _certify(cloud, d)
 
 
 def _delete_domain(cloud: Cloud, d: Data) -> None:

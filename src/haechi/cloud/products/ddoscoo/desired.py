@@ -61,6 +61,7 @@ def _front(domain: Resource) -> Front:
         certificate=domain["Certificate"],
         to_https=bool(ext["Http2https"] and domain["Certificate"]),
         plain_origin=bool(ext["Https2http"]),
+        headers=tuple(sorted(domain["Headers"].items())),
     )
 
 

@@ -99,6 +99,7 @@ def create_domain_resource(
         "IpSetSwitch": {"BlackListEnable": 1, "WhiteListEnable": 1},
         "CertName": "",
         "Certificate": "",
+        "Headers": {},
     }
     call.tx.put(DOMAIN, name, "", {"CreatedAt": call.now(), **values})
     return {}

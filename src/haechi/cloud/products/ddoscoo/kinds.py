@@ -14,6 +14,7 @@ Protocol = Annotated[str, Choice(("tcp", "udp"))]
 Port = Annotated[int, Number(1, 65535)]
 Json = Annotated[str, Text(65536)]
 Pem = Annotated[str, Text(65536, secret=True)]
+Headers = Annotated[str, Text(4096, 2, secret=True)]  # often tokens that origins ask for
 Cidrs = Annotated[tuple[str, ...], Items(Text(64), 200)]
 Seconds = Annotated[int, Number(0, 2**31 - 1)]
 ProxyTypes = Annotated[

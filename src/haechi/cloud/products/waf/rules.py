@@ -18,7 +18,7 @@ from haechi.cloud.products.waf.templates import scene_of
 from haechi.cloud.store import Resource
 from haechi.dataplane import waf_rules
 
-Json = Annotated[str, Text(262144)]
+Json = Annotated[str, Text(262144, secret=True)]  # a rule may ask for a token in a header
 RuleId = Annotated[int, Number(1, 2**31 - 1)]
 Kind = Annotated[str, Choice(("template", "resource", "global"))]
 Template = Annotated[int, Number(0, 2**31 - 1)]
