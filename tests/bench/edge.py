@@ -14,6 +14,7 @@ import httpx
 from haechi.dataplane import kernel
 from haechi.dataplane.plan import Plan, Policy
 from haechi.dataplane.waf_plan import Condition, WafRule
+from tests.bench.floods import flood_figures
 from tests.packets.test_wall import Echo
 from tests.packets.waflab import ID, WafLab
 from tests.packets.walllab import WallLab
@@ -26,7 +27,8 @@ SIZES = (10, 1000, 10000)
 def edge_figures() -> dict[str, object]:
     """Everything below; a few minutes."""
     with TemporaryDirectory() as folder:
-        return {**wall_figures(Path(folder) / "wall"), **waf_figures(Path(folder) / "waf")}
+        place = Path(folder)
+        return {**wall_figures(place / "wall"), **waf_figures(place / "waf"), **flood_figures(place / "floods")}
 
 
 def wall_figures(folder: Path) -> dict[str, object]:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from haechi.dataplane import kernel
 from haechi.dataplane.plan import Front, Origin, Plan, Scrubber
 from haechi.dataplane.scrubber import Scrubbers
 from tests.packets.balancerlab import UdpServer, WebServer
@@ -57,3 +58,12 @@ class ScrubberLab(InternetLab):
     def python(self, client: str, code: str, *arguments: str) -> str:
         """What a program in a client's place prints."""
         return self.start(client, code, *arguments).communicate(timeout=60)[0].strip()
+
+    def sources(self, client: str, count: int) -> list[str]:
+        """That many more addresses of a client's place, beside its first."""
+        self.place(client)
+        way = kernel.run("ip", "route", "show", self.places[client]).split(" dev ", 1)[1].split()[0]
+        made = [str(self.site.public[1024 + number]) for number in range(count)]
+        kernel.ip(*(f"addr replace {address}/32 dev up0" for address in made), netns=self.site.netns(client))
+        kernel.ip(*(f"route replace {address}/32 dev {way}" for address in made))  # gone with the place's link
+        return made

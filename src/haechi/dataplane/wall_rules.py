@@ -7,6 +7,8 @@ decided by its first packet; by its first payload, where a policy asks for an ap
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 
 from haechi.dataplane import applications
@@ -18,6 +20,7 @@ from haechi.dataplane.ruleset import Ruleset, Set
 LOG_GROUP = 700  # plus the site's number; netlink group that dropped and watched packets are told to
 LOGGED = "limit rate 200/second burst 200 packets"  # of one policy
 PORTED = ("tcp", "udp")
+LATELY = 65536  # decisions and addresses that are remembered
 Judge = Callable[[str, End], list[Policy]]
 
 
@@ -138,10 +141,14 @@ def judge(wall: Wall, learned: Mapping[str, Collection[str]]) -> Judge:
         if not policy.applications:
             tests[policy.direction].append((policy, _test(policy, learned)))
 
-    def decide(protocol: str, end: End) -> list[Policy]:
+    @lru_cache(LATELY)
+    def decided(protocol: str, end: End) -> list[Policy]:
         directions = [d for d, address in (("out", end.source), ("in", end.destination)) if address in protected]
         found = (next((policy for policy, test in tests[d] if test(protocol, end)), None) for d in directions)
         return [policy for policy in found if policy is not None]
+
+    def decide(protocol: str, end: End) -> list[Policy]:
+        return decided(protocol, replace(end, source_port=0))  # no policy asks for it
 
     return decide
 
@@ -168,5 +175,12 @@ def _ranges(cidrs: Collection[str]) -> list[tuple[int, int]]:
 
 
 def _in(ranges: list[tuple[int, int]], address: str) -> bool:
-    number = int(IPv4Address(address))
-    return not ranges or any(low <= number <= high for low, high in ranges)
+    if not ranges:
+        return True
+    number = _number(address)
+    return any(low <= number <= high for low, high in ranges)
+
+
+@lru_cache(LATELY)
+def _number(address: str) -> int:
+    return int(IPv4Address(address))
