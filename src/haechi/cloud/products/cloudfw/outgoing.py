@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from haechi.cloud.action import Answer, Call, Effect
+from haechi.cloud.paging import page
 from haechi.cloud.params import Str
 from haechi.cloud.products.cloudfw.assets import assets
 from haechi.cloud.products.cloudfw.kinds import Paged, Rows, Seconds
@@ -51,6 +52,14 @@ def describe_outgoing_statistic(call: Call, StartTime: Seconds, EndTime: Seconds
     return {**counts, **dict.fromkeys(zeros, 0), "PrivateTotalAssetCount": inside, "UnknownProtocolRadio": "0"}
 
 
+def _connected(call: Call, column: str, name: str, start: int, end: int, where: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was connected to, by a column of flows that the wire calls `name`, most bytes first."""
+    rows = _top(call, column, start, end, where)
+    ports = monitor(call).telemetry.distinct("dport", column, start, end, where)
+    covered = monitor(call).telemetry.distinct("policy", column, start, end, {**where, "!policy": ""})
+    return [{name: row[0], **_counts(row), **_coverage(covered.get(row[0], [])), **_ports(ports.get(row[0], []))} for row in rows]
+
+
 @cloudfw.action("DescribeOutgoingDestinationIP", Effect.READ)
 def describe_outgoing_destination_ip(
     call: Call,
@@ -71,11 +80,8 @@ def describe_outgoing_destination_ip(
 ) -> Answer:
     """Addresses that were connected to, most bytes first."""
     where = {**OUT, **_asset(call, PublicIP, PrivateIP), **({"dst": DstIP} if DstIP else {}), **({"dport": Port} if Port else {})}
-    rows = _top(call, "dst", StartTime, EndTime, where)
-    ports = monitor(call).telemetry.distinct("dport", "dst", StartTime, EndTime, where)
-    covered = monitor(call).telemetry.distinct("policy", "dst", StartTime, EndTime, {**where, "!policy": ""})
-    listed = [{"DstIP": row[0], **_counts(row), **_coverage(covered.get(row[0], [])), **_ports(ports.get(row[0], []))} for row in rows]
-    return {"DstIPList": listed[(CurrentPage - 1) * PageSize : CurrentPage * PageSize], "TotalCount": len(rows)}
+    listed = _connected(call, "dst", "DstIP", StartTime, EndTime, where)
+    return {"DstIPList": page(listed, CurrentPage, PageSize)[0], "TotalCount": len(listed)}
 
 
 @cloudfw.action("DescribeOutgoingDomain", Effect.READ, limit="names are those that this cloud's resolvers answered with the address")
@@ -97,11 +103,8 @@ def describe_outgoing_domain(
 ) -> Answer:
     """Names that were connected to, most bytes first."""
     where: dict[str, Any] = {**OUT, "!domain": "", **_asset(call, PublicIP, ""), **({"domain": Domain} if Domain else {})}
-    rows = _top(call, "domain", StartTime, EndTime, where)
-    ports = monitor(call).telemetry.distinct("dport", "domain", StartTime, EndTime, where)
-    covered = monitor(call).telemetry.distinct("policy", "domain", StartTime, EndTime, {**where, "!policy": ""})
-    listed = [{"Domain": row[0], **_counts(row), **_coverage(covered.get(row[0], [])), **_ports(ports.get(row[0], []))} for row in rows]
-    return {"DomainList": listed[(CurrentPage - 1) * PageSize : CurrentPage * PageSize], "TotalCount": len(rows)}
+    listed = _connected(call, "domain", "Domain", StartTime, EndTime, where)
+    return {"DomainList": page(listed, CurrentPage, PageSize)[0], "TotalCount": len(listed)}
 
 
 @cloudfw.action("DescribeOutgoingAssetList", Effect.READ)
@@ -141,7 +144,7 @@ def describe_outgoing_asset_list(
             row |= {"PrivateIP": owner.private, "PrivateIPList": [owner.private] if owner.private else [], "ResourceType": owner.type}
             row |= {"AssetInstanceId": owner.instance, "AssetInstanceName": owner.name, "AssetsRegion": owner.region}
         listed.append({**row, "SecurityRisk": "safe"})
-    return {"AssetList": listed[(CurrentPage - 1) * PageSize : CurrentPage * PageSize], "TotalCount": len(listed)}
+    return {"AssetList": page(listed, CurrentPage, PageSize)[0], "TotalCount": len(listed)}
 
 
 @cloudfw.action("DescribeInternetOpenIp", Effect.READ, limit="ports are those that somebody reached while the address was guarded")
@@ -176,7 +179,7 @@ def describe_internet_open_ip(
         row: dict[str, Any] = {"PublicIp": address, "AssetsInstanceId": owner.instance, "AssetsName": owner.name, "AssetsType": owner.type}
         row |= {"RegionNo": owner.region, "PortList": ports.get(address, []), "DetailNum": len(ports.get(address, [])), "RiskLevel": 0}
         rows.append({**row, "SrcIpCnt": len(sources.get(address, [])), "InBytes": come, "OutBytes": gone, "TotalBytes": come + gone})
-    chosen = rows[(CurrentPage - 1) * PageSize : CurrentPage * PageSize]
+    chosen, _ = page(rows, CurrentPage, PageSize)
     return {"DataList": chosen, "PageInfo": {"CurrentPage": CurrentPage, "PageSize": PageSize, "TotalCount": len(rows)}}
 
 

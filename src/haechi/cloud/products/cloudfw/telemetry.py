@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+
+from haechi.cloud.telemetry import TelemetryFile
 
 KEEP_SECONDS = 7 * 86400
 PASS, WATCH, DROP = 0, 1, 2
@@ -47,57 +47,35 @@ class Flow:
     id: int = 0
 
 
-FIELDS = (
-    "first",
-    "last",
-    "direction",
-    "asset",
-    "src",
-    "dst",
-    "sport",
-    "dport",
-    "protocol",
-    "in_bytes",
-    "out_bytes",
-    "in_packets",
-    "out_packets",
-    "policy",
-    "result",
-    "domain",
-)
+FIELDS = tuple(field.name for field in fields(Flow) if field.name != "id")
 
 
-class FlowTelemetry:
+class FlowTelemetry(TelemetryFile):
     """Thread-safe."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + SCHEMA)
+        super().__init__(path, SCHEMA)
 
     def write(self, flows: Iterable[Flow], minutes: dict[tuple[int, str, str], dict[str, int]], hits: dict[str, tuple[int, int]]) -> None:
         """Keep flows (new ones get their id), add to minutes and to hits (times, last), all at once."""
         names = ", ".join(FIELDS)
-        with self._lock:
-            self._db.execute("BEGIN")
+        with self._transaction() as db:
             for flow in flows:
                 values = [getattr(flow, name) for name in FIELDS]
                 if flow.id:
                     sets = ", ".join(f"{name} = ?" for name in FIELDS)
-                    self._db.execute(f"UPDATE flows SET {sets} WHERE id = ?", [*values, flow.id])
+                    db.execute(f"UPDATE flows SET {sets} WHERE id = ?", [*values, flow.id])
                 else:
-                    done = self._db.execute(f"INSERT INTO flows ({names}) VALUES ({', '.join('?' * len(FIELDS))})", values)
+                    done = db.execute(f"INSERT INTO flows ({names}) VALUES ({', '.join('?' * len(FIELDS))})", values)
                     flow.id = done.lastrowid or 0
             for (minute, direction, asset), sums in minutes.items():
                 given = [sums.get(name, 0) for name in COLUMNS]
                 grow = ", ".join(f"{name} = {name} + excluded.{name}" for name in COLUMNS)
                 text = f"INSERT INTO minutes VALUES ({', '.join('?' * (3 + len(COLUMNS)))}) ON CONFLICT DO UPDATE SET {grow}"
-                self._db.execute(text, [minute, direction, asset, *given])
+                db.execute(text, [minute, direction, asset, *given])
             for policy, (times, last) in hits.items():
                 text = "INSERT INTO hits VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET times = times + excluded.times, last = excluded.last"
-                self._db.execute(text, (policy, times, last))
-            self._db.execute("COMMIT")
+                db.execute(text, (policy, times, last))
 
     def hits(self) -> dict[str, tuple[int, int]]:
         """How often and when last (epoch seconds), by policy."""
@@ -156,15 +134,6 @@ class FlowTelemetry:
         with self._lock:
             self._db.execute("DELETE FROM flows WHERE last < ?", (now - KEEP_SECONDS,))
             self._db.execute("DELETE FROM minutes WHERE minute < ?", (now - KEEP_SECONDS,))
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._db.close()
-
-    def _ask(self, text: str, values: Sequence[Any] = ()) -> list[Any]:
-        with self._lock:
-            return self._db.execute(text, values).fetchall()
 
 
 def _where(start: int, end: int, where: dict[str, Any]) -> tuple[str, list[Any]]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
-import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from haechi.cloud.telemetry import TelemetryFile
 
 KEEP_SECONDS = 30 * 86400
 COLUMNS = ("in_bytes", "out_bytes", "in_packets", "out_packets", "attack_bytes", "attack_packets", "requests", "attack_requests")
@@ -43,14 +43,11 @@ class Event:
     cause: str = ""  # which counter rose
 
 
-class Telemetry:
+class Telemetry(TelemetryFile):
     """Thread-safe."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + SCHEMA)
+        super().__init__(path, SCHEMA)
 
     def add(self, subject: str, minute: int, sums: dict[str, int], peaks: dict[str, int]) -> None:
         """Add to a minute's sums, and raise its peaks."""
@@ -58,18 +55,14 @@ class Telemetry:
         changes = [f"{c} = {c} + excluded.{c}" for c in COLUMNS] + [f"{c} = max({c}, excluded.{c})" for c in PEAKS]
         names = ", ".join(given)
         text = f"INSERT INTO samples (subject, minute, {names}) VALUES ({', '.join('?' * (len(given) + 2))})"
-        with self._lock:
-            self._db.execute(f"{text} ON CONFLICT DO UPDATE SET {', '.join(changes)}", (subject, minute, *given.values()))
+        self._ask(f"{text} ON CONFLICT DO UPDATE SET {', '.join(changes)}", (subject, minute, *given.values()))
 
     def samples(self, subject: str, start: int, end: int) -> list[Sample]:
         """Minutes within [start, end), oldest first."""
         names = (*COLUMNS, *PEAKS)
         query = f"SELECT minute, {', '.join(names)} FROM samples WHERE subject = ? AND minute >= ? AND minute < ? ORDER BY minute"
-        with self._lock:
-            return [
-                Sample(row[0], dict(zip(names, row[1:], strict=True)))
-                for row in self._db.execute(query, (subject, start - start % 60, end))
-            ]
+        rows = self._ask(query, (subject, start - start % 60, end))
+        return [Sample(row[0], dict(zip(names, row[1:], strict=True))) for row in rows]
 
     def begin(self, event: Event) -> Event:
         """Keep a new event; it with its number."""
@@ -82,17 +75,13 @@ class Telemetry:
 
     def update(self, event: Event) -> None:
         """Keep what changed of an event."""
-        with self._lock:
-            self._db.execute(
-                "UPDATE events SET end = ?, bps = ?, pps = ?, qps = ? WHERE number = ?",
-                (event.end, event.bps, event.pps, event.qps, event.number),
-            )
+        values = (event.end, event.bps, event.pps, event.qps, event.number)
+        self._ask("UPDATE events SET end = ?, bps = ?, pps = ?, qps = ? WHERE number = ?", values)
 
     def events(self, start: int, end: int) -> list[Event]:
         """Events that lasted into [start, end), newest first."""
         query = "SELECT * FROM events WHERE start < ? AND (end = 0 OR end >= ?) ORDER BY start DESC, number DESC"
-        with self._lock:
-            return [Event(*row) for row in self._db.execute(query, (end, start))]
+        return [Event(*row) for row in self._ask(query, (end, start))]
 
     def end_all(self, now: int) -> None:
         """At a start: attacks that were going on are over, as far as anybody knows."""
@@ -100,8 +89,3 @@ class Telemetry:
             self._db.execute("UPDATE events SET end = ? WHERE end = 0", (now,))
             self._db.execute("DELETE FROM samples WHERE minute < ?", (now - KEEP_SECONDS,))
             self._db.execute("DELETE FROM events WHERE start < ?", (now - KEEP_SECONDS,))
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._db.close()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from haechi.cloud.telemetry import TelemetryFile
 
 KEEP_SECONDS = 30 * 86400
 SCHEMA = """
@@ -24,14 +24,11 @@ CREATE TABLE IF NOT EXISTS places (path TEXT PRIMARY KEY, inode INTEGER, offset 
 COLUMNS = ("time", "domain", "ip", "path", "agent", "scene", "rule", "type", "action")
 
 
-class WafTelemetry:
+class WafTelemetry(TelemetryFile):
     """Thread-safe."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + SCHEMA)
+        super().__init__(path, SCHEMA)
 
     def write(
         self,
@@ -41,22 +38,20 @@ class WafTelemetry:
         places: dict[str, tuple[int, int]],
     ) -> None:
         """Add to sums, keep attacks (COLUMNS and `row`), and remember how far each file was read: all or nothing."""
-        with self._lock:
-            self._db.execute("BEGIN")
+        with self._transaction() as db:
             for (minute, domain), sums in minutes.items():
                 grow = "requests = requests + excluded.requests, peak = max(peak, excluded.peak)"
                 grow += ", in_bytes = in_bytes + excluded.in_bytes, out_bytes = out_bytes + excluded.out_bytes"
-                self._db.execute(f"INSERT INTO minutes VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET {grow}", (minute, domain, *sums))
+                db.execute(f"INSERT INTO minutes VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET {grow}", (minute, domain, *sums))
             for key, count in counts.items():
                 text = "INSERT INTO counts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count"
-                self._db.execute(text, (*key, count))
+                db.execute(text, (*key, count))
             for attack in attacks:
                 values = [*(attack[name] for name in COLUMNS), json.dumps(attack["row"])]
                 text = f"INSERT INTO attacks ({', '.join(COLUMNS)}, row) VALUES ({', '.join('?' * len(values))})"
-                self._db.execute(text, values)
+                db.execute(text, values)
             for path, (inode, offset) in places.items():
-                self._db.execute("INSERT OR REPLACE INTO places VALUES (?, ?, ?)", (path, inode, offset))
-            self._db.execute("COMMIT")
+                db.execute("INSERT OR REPLACE INTO places VALUES (?, ?, ?)", (path, inode, offset))
 
     def place(self, path: str) -> tuple[int, int]:
         """(inode, offset) up to which a file was read."""
@@ -112,15 +107,6 @@ class WafTelemetry:
         with self._lock:
             for table, column in (("minutes", "minute"), ("counts", "minute"), ("attacks", "time")):
                 self._db.execute(f"DELETE FROM {table} WHERE {column} < ?", (now - KEEP_SECONDS,))
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._db.close()
-
-    def _ask(self, text: str, values: Sequence[Any] = ()) -> list[Any]:
-        with self._lock:
-            return self._db.execute(text, values).fetchall()
 
 
 def _where(start: int, end: int, where: Mapping[str, Sequence[str]]) -> tuple[str, list[Any]]:
