@@ -10,10 +10,9 @@ import secrets
 from typing import Any
 
 from haechi.clients.aliyun import Aliyun
-from haechi.pipeline.cloud import connect
+from haechi.pipeline.cloud import DDOSCOO, WAF, connect
 from haechi.pipeline.run import Run
 
-DDOSCOO, WAF = "2020-01-01", "2021-10-01"
 HEADER, RULE, SCENE = "X-Edge-Token", "haechi: only through Anti-DDoS", "custom_acl"
 
 

@@ -5,7 +5,6 @@ A pair of one's own, put in its place before `haechi up`, is taken as it is: pag
 
 from __future__ import annotations
 
-import os
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from haechi.pipeline.failure import Failure
+from haechi.pipeline.files import write_private
 
 ISSUER = "haechi edge authority"
 DAYS, LEAST_DAYS = 365, 30
@@ -61,7 +61,6 @@ def _covers(leaf: x509.Certificate, domain: str) -> bool:
 
 
 def _make(directory: Path, domain: str) -> None:
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     issuer, now = _name(ISSUER), datetime.now(UTC)
 
@@ -87,18 +86,11 @@ def _make(directory: Path, domain: str) -> None:
         .sign(authority_key, hashes.SHA256())
     )
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    certificate = authority.public_bytes(serialization.Encoding.PEM)
-    _write(directory / "ca.pem", certificate, 0o644)
-    _write(directory / "page.key", private, 0o600)
-    _write(directory / "page.pem", leaf.public_bytes(serialization.Encoding.PEM) + certificate, 0o644)
+    certificate = authority.public_bytes(serialization.Encoding.PEM).decode()
+    write_private(directory / "ca.pem", certificate)
+    write_private(directory / "page.key", private.decode())
+    write_private(directory / "page.pem", leaf.public_bytes(serialization.Encoding.PEM).decode() + certificate)
 
 
 def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    temporary = path.with_suffix(path.suffix + ".new")
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
-        file.write(data)
-    temporary.replace(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import httpx
+from dnslib import RCODE, DNSRecord  # type: ignore[import-untyped]
 
 from haechi.pipeline.certificate import trust
 from haechi.settings import Target
@@ -31,3 +32,9 @@ def visit(target: Target, address: str, domain: str) -> str:
     """The page of a domain, asked at an address by https."""
     with Visitor(target, address, domain) as visitor:
         return visitor.get().text
+
+
+def resolve(target: Target, name: str) -> list[str] | None:
+    """The answers of the local internet's name server along a name's chain; None for a name that does not exist."""
+    reply = DNSRecord.parse(DNSRecord.question(name).send(target.site.outside, timeout=5))
+    return None if RCODE[reply.header.rcode] == "NXDOMAIN" else [str(rr.rdata) for rr in reply.rr]

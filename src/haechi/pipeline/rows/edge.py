@@ -6,13 +6,11 @@ import socket
 import time
 
 import httpx
-from dnslib import RCODE, DNSRecord  # type: ignore[import-untyped]
 
-from haechi.pipeline.cloud import connect
+from haechi.pipeline.cloud import DDOSCOO, connect
 from haechi.pipeline.run import Run
-from haechi.pipeline.visitor import visit
+from haechi.pipeline.visitor import resolve, visit
 
-DDOSCOO = "2020-01-01"
 FLOOD_SECONDS, FLOOD_PER_TICK = 3.0, 60
 VISITS = 20
 
@@ -73,13 +71,7 @@ def _event(run: Run, instance: str, began: int) -> dict[str, object]:
 def row_4_17(run: Run) -> str:
     """The name resolves along the whole chain, and one that nobody added does not."""
     edge = _outputs(run)
-    chain = _resolve(run, edge["domain"])
+    chain = resolve(run.target, edge["domain"])
     assert chain == [f"{edge['cname']}.", edge["ddos_address"]], f"{edge['domain']} resolves to {chain}"
-    assert _resolve(run, "none." + edge["domain"]) is None, "a name that nobody added resolves"
+    assert resolve(run.target, "none." + edge["domain"]) is None, "a name that nobody added resolves"
     return f"{edge['domain']} -> {edge['cname']} -> {edge['ddos_address']}"
-
-
-def _resolve(run: Run, name: str) -> list[str] | None:
-    """The answers of the local internet's name server; None for a name that does not exist."""
-    reply = DNSRecord.parse(DNSRecord.question(name).send(run.target.site.outside, timeout=5))
-    return None if RCODE[reply.header.rcode] == "NXDOMAIN" else [str(rr.rdata) for rr in reply.rr]

@@ -9,11 +9,10 @@ from typing import Any
 import httpx
 
 from haechi.clients.aliyun import Aliyun
-from haechi.pipeline.cloud import connect
+from haechi.pipeline.cloud import CLOUDFW, connect
 from haechi.pipeline.run import Run
 from haechi.pipeline.visitor import visit
 
-CLOUDFW = "2017-12-07"
 INNER_PORT = 6379
 SECONDS = 15
 

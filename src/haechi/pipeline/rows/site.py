@@ -11,11 +11,10 @@ from tempfile import TemporaryDirectory
 import httpx
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from dnslib import DNSRecord  # type: ignore[import-untyped]
 
 from haechi.pipeline.bypass import HEADER
 from haechi.pipeline.run import Run
-from haechi.pipeline.visitor import Visitor
+from haechi.pipeline.visitor import Visitor, resolve
 
 BROWSER_SECONDS = 60
 FLAGS = (
@@ -30,7 +29,7 @@ def row_5_1(run: Run) -> str:
     edge = run.outputs("05_edge")
     assert edge, "05_edge is not applied; `haechi up` applies it"
     domain = str(edge["domain"])
-    address, waf = _resolve(run, domain), _resolve(run, str(edge["waf_cname"]))
+    address, waf = _address(run, domain), _address(run, str(edge["waf_cname"]))
     assert address == str(edge["ddos_address"]), f"{domain} leads to {address}, not to Anti-DDoS"
     with Visitor(run.target, address, domain) as visitor:
         plain = visitor.get("/?a=b", scheme="http")
@@ -52,11 +51,11 @@ def row_5_1(run: Run) -> str:
     raise AssertionError("the certificate holds for a name that is not its own")
 
 
-def _resolve(run: Run, name: str) -> str:
+def _address(run: Run, name: str) -> str:
     """The address at the end of a name's chain."""
-    reply = DNSRecord.parse(DNSRecord.question(name).send(run.target.site.outside, timeout=5))
-    assert reply.rr, f"{name} does not resolve"
-    return str(reply.rr[-1].rdata)
+    chain = resolve(run.target, name)
+    assert chain, f"{name} does not resolve"
+    return chain[-1]
 
 
 def _browser(run: Run, address: str, domain: str) -> str:

@@ -6,13 +6,10 @@ import json
 import time
 from typing import Any
 
-from dnslib import DNSRecord  # type: ignore[import-untyped]
-
-from haechi.pipeline.cloud import connect
+from haechi.pipeline.cloud import WAF, connect
 from haechi.pipeline.run import Run
-from haechi.pipeline.visitor import Visitor
+from haechi.pipeline.visitor import Visitor, resolve
 
-WAF = "2021-10-01"
 SECONDS = 15
 ATTACKS = {  # what is sent, and what the log must call it
     "/?id=1%27%20or%20%271%27=%271": "sqli",
@@ -28,8 +25,8 @@ def row_4_15(run: Run) -> str:
     edge = run.outputs("05_edge")
     assert edge, "05_edge is not applied; `haechi up` applies it"
     address, domain, cname, instance = (str(edge[name]) for name in ("ddos_address", "domain", "waf_cname", "waf_id"))
-    reply = DNSRecord.parse(DNSRecord.question(cname).send(run.target.site.outside, timeout=5))
-    assert reply.rr, f"{cname} does not resolve"
+    chain = resolve(run.target, cname)
+    assert chain, f"{cname} does not resolve"
     began = int(time.time())
     with Visitor(run.target, address, domain) as client:
         for path in BENIGN:
@@ -42,7 +39,7 @@ def row_4_15(run: Run) -> str:
     strangers = {row["real_client_ip"] for row in rows} - {run.target.site.outside}
     assert not strangers, f"the log takes {', '.join(strangers)} for the visitor"
     told = f"{len(ATTACKS)} attacks blocked ({', '.join(sorted(kinds))}), {len(BENIGN)} ordinary requests served"
-    return f"{told}; {cname} -> {reply.rr[-1].rdata}"
+    return f"{told}; {cname} -> {chain[-1]}"
 
 
 def _logged(run: Run, instance: str, began: int) -> list[dict[str, Any]]:
