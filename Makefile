@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 APT := iproute2 nftables conntrack haproxy nginx-light libnginx-mod-http-lua libnginx-mod-http-modsecurity lua-cjson modsecurity-crs mmdebstrap openssh-client openssl ca-certificates curl zstd packer
 APT_TEST := sshpass iputils-ping procps chromium bind9-dnsutils
+APT_BENCH := wrk
 
 .PHONY: up down test lint docs bench install
 
@@ -25,6 +26,7 @@ docs: install
 	@$(BIN)/python -m haechi.docs
 
 bench: install $(VENV)/.test
+	@for t in $(APT_TEST) $(APT_BENCH); do dpkg -s $$t >/dev/null 2>&1 || missing="$$missing $$t"; done; [ -z "$$missing" ] || { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null; }
 	@$(BIN)/pip install -q --disable-pip-version-check 'moto[server,ec2]' && $(BIN)/python -m tests.bench
 
 install: $(VENV)/.install

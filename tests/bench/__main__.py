@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.bench.api import describe_rates
 from tests.bench.bench import Bench
+from tests.bench.dns import dns_figures
 from tests.bench.edge import edge_figures
 from tests.bench.hosts import banner_seconds, fifty_instances, rule_seconds
 from tests.bench.images import image_figures
@@ -41,6 +42,7 @@ def main() -> None:
             figures["server start to first answer s"] = bench.start_seconds()
             figures["idle memory MiB (PSS)"] = bench.memory_mib()
             figures |= describe_rates(bench)
+            figures |= dns_figures(bench)
         with Bench(Path(place) / "hosts") as bench:
             bench.run("prepare")
             bench.start_seconds()

@@ -87,7 +87,7 @@ class Bench:
         """A signed client of this server."""
         keys = self.keys()
         door = f"127.0.0.1:{self.port}"
-        products = dict.fromkeys(("ecs", "vpc", "slb", "ram", "sts"), door)
+        products = dict.fromkeys(("ecs", "vpc", "slb", "ram", "sts", "alidns"), door)
         return Aliyun(
             "ap-southeast-1", keys["access_key_id"], keys["access_key_secret"], endpoints=products, protocol="http", use_proxy=False
         )

@@ -14,6 +14,7 @@ import httpx
 from haechi.dataplane import kernel
 from haechi.dataplane.plan import Plan, Policy
 from haechi.dataplane.waf_plan import Condition, WafRule
+from tests.bench.chains import chain_figures
 from tests.bench.floods import flood_figures
 from tests.packets.test_wall import Echo
 from tests.packets.waflab import ID, WafLab
@@ -25,10 +26,11 @@ SIZES = (10, 1000, 10000)
 
 
 def edge_figures() -> dict[str, object]:
-    """Everything below; a few minutes."""
+    """Everything below; about ten minutes."""
     with TemporaryDirectory() as folder:
         place = Path(folder)
-        return {**wall_figures(place / "wall"), **waf_figures(place / "waf"), **flood_figures(place / "floods")}
+        walls, wafs = wall_figures(place / "wall"), waf_figures(place / "waf")
+        return {**walls, **wafs, **chain_figures(place / "chains"), **flood_figures(place / "floods")}
 
 
 def wall_figures(folder: Path) -> dict[str, object]:

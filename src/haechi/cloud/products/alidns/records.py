@@ -6,13 +6,13 @@ from haechi.cloud.action import Answer, Call, Effect
 from haechi.cloud.errors import ApiError, missing
 from haechi.cloud.params import Id, Str
 from haechi.cloud.products.alidns.kinds import DomainName, HostRecord, Line, Priority, Remark, Ttl, Type, Value, check
-from haechi.cloud.products.alidns.lookup import RECORD, get_domain, get_record, records_of
+from haechi.cloud.products.alidns.lookup import RECORD, get_domain, get_record
 from haechi.cloud.products.alidns.product import alidns
 
 
 def _check_others(call: Call, domain: str, rr: str, type: str, value: str, but: str = "") -> None:
     """Raises DomainRecordDuplicate, DomainRecordConflict."""
-    same = [r for r in records_of(call.view, domain) if r["RR"] == rr and r.id != but]
+    same = [r for r in call.view.find(RECORD, DomainName=domain, RR=rr) if r.id != but]
     if any(r["Type"] == type and r["Value"] == value for r in same):
         raise ApiError("DomainRecordDuplicate", "The DNS record already exists.")
     if same and (type == "CNAME" or any(r["Type"] == "CNAME" for r in same)):
@@ -39,7 +39,7 @@ def add_domain_record(
     rr = RR.lower()
     value = check(rr, Type, Value, TTL, Line, domain)
     _check_others(call, domain, rr, Type, value)
-    id = str(int(call.now() * 1_000_000)) + str(len(call.view.find(RECORD)) % 100).zfill(2)
+    id = str(int(call.now() * 1_000_000)) + "00"
     while call.tx.get(RECORD, id) is not None:
         id = str(int(id) + 1)
     values = {"DomainName": domain, "RR": rr, "Type": Type, "Value": value, "TTL": TTL, "Priority": Priority, "Line": Line}
@@ -104,7 +104,7 @@ def delete_sub_domain_records(
 ) -> Answer:
     """Every record of a host, or those of one type."""
     domain = get_domain(call, DomainName)["DomainName"]
-    gone = [r for r in records_of(call.view, domain) if r["RR"] == RR.lower() and (not Type or r["Type"] == Type.upper())]
+    gone = [r for r in call.view.find(RECORD, DomainName=domain, RR=RR.lower()) if not Type or r["Type"] == Type.upper()]
     for record in gone:
         call.tx.delete(record)
     return {"RR": RR, "TotalCount": str(len(gone))}
