@@ -358,7 +358,12 @@ def sentinel_apply(
 
 @app.command(hidden=True)
 def prepare() -> None:
-    """Build the base image that hosts lie on."""
+    """Build the base image that hosts lie on, and fetch the core rules that HAECHI_CRS names."""
+    from haechi.dataplane.kernel import KernelError
     from haechi.serve import prepare as run
 
-    run(read_target("local").site, _say)
+    try:
+        run(read_target("local").site, _say)
+    except KernelError as error:
+        _say(str(error))
+        raise typer.Exit(1) from None

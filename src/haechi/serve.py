@@ -44,6 +44,7 @@ from haechi.cloud.products.waf.telemetry import WafTelemetry
 from haechi.cloud.runtime import PATIENCE, Runtime
 from haechi.cloud.store import Store
 from haechi.cloud.trace import Trace
+from haechi.dataplane import core_rules
 from haechi.dataplane.image import Images
 from haechi.dataplane.reconcile import Dataplane
 from haechi.dataplane.site import Site
@@ -57,7 +58,8 @@ class AlreadyRunning(SettingsError):
 
 
 def prepare(site: Site, progress: Callable[[str], None]) -> None:
-    """Build or unpack the base image that every host lies on (about a minute the first time)."""
+    """Build or unpack the base image that hosts lie on (about a minute the first time), and fetch the core rules that a setting names."""
+    core_rules.prepare(site, progress)
     Images(site).ensure_base(progress)
 
 
@@ -108,6 +110,7 @@ def purge(site: Site, keep_cache: bool) -> None:
     if not keep_cache and site.cache.is_dir():
         for path in site.cache.glob("base-*"):
             _remove(path)
+        _remove(site.cache / "core-rules")
         if not any(site.cache.iterdir()):
             site.cache.rmdir()
 

@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from haechi.dataplane import sysctls, waf_nginx, waf_rules
+from haechi.dataplane import core_rules, sysctls, waf_nginx, waf_rules
 from haechi.dataplane.host import sysctls_needed
 from haechi.dataplane.machine import FORWARDING
 from haechi.dataplane.plan import Backend, Front, Origin, Plan, Policy, Scrubber, Wall
@@ -83,7 +83,7 @@ class ChainLab(Lab):
         recommended = recommended.replace("/var/log/nginx/modsec_audit.log", str(self.folder / "audit.log"))
         recommended = recommended.replace("SecUnicodeMapFile unicode.mapping", f"SecUnicodeMapFile {waf_rules.UNICODE}")
         setup = "Include /etc/modsecurity/crs/crs-setup.conf\n"
-        core.write_text(recommended + setup + f"Include {waf_rules.CORE}/*.conf\n")
+        core.write_text(recommended + setup + f"Include {core_rules.DEBIAN}/*.conf\n")
         guarded = f"modsecurity on; modsecurity_rules_file {core};"
         for name, inside in (("nginx", ""), ("modsecurity", guarded)):
             path = self.folder / f"{name}.conf"

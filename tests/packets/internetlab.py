@@ -17,10 +17,10 @@ from tests.packets.balancerlab import Server
 class InternetLab:
     """One at a time of each site."""
 
-    def __init__(self, folder: Path, index: int) -> None:
+    def __init__(self, folder: Path, index: int, core_rules: str = "") -> None:
         self.turn = os.open(f"/run/lock/haechi-lab-{index}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self.turn, fcntl.LOCK_EX)
-        self.site = Site(index, folder / "home", folder / "run", folder / "cache")
+        self.site = Site(index, folder / "home", folder / "run", folder / "cache", core_rules)
         kernel.ip(f"route replace unreachable {self.site.public}", f"addr replace {self.site.outside}/32 dev lo")
         sysctls.hold(self.site.prefix, [*sysctls_needed(), *FORWARDING])
         self.places: dict[str, str] = {}

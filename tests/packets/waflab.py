@@ -19,8 +19,8 @@ ID = "waf-1"
 class WafLab(InternetLab):
     """Site 3 with one firewall, web origins a and b (8080) and a visitor."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, INDEX)
+    def __init__(self, folder: Path, core_rules: str = "") -> None:
+        super().__init__(folder, INDEX, core_rules)
         self.wafs = Wafs(self.site)
         self.address = str(self.site.public[20])
         for name in ("a", "b", "visitor"):

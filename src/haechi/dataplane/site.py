@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -23,6 +24,8 @@ class Site:
     home: Path
     run: Path
     cache: Path
+    core_rules: str = ""  # what HAECHI_CRS names; see core_rules
+    core_rules_sha256: str = ""
 
     @property
     def prefix(self) -> str:
@@ -51,7 +54,8 @@ class Site:
 def read_site(environ: os._Environ[str] | dict[str, str] | None = None) -> Site:
     """The site named by HAECHI_SITE (0 to 15), HAECHI_HOME and HAECHI_CACHE; an empty variable counts as not set.
 
-    Raises ValueError on a bad index, and on a home that is not absolute or is a place of the system.
+    HAECHI_CRS and HAECHI_CRS_SHA256 name the core rules of its firewalls. Raises ValueError on a bad index, on a home that is not
+    absolute or is a place of the system, on a relative path of core rules and on what is no checksum.
     """
     env = os.environ if environ is None else environ
     index = int(env.get("HAECHI_SITE") or "0")
@@ -63,4 +67,9 @@ def read_site(environ: os._Environ[str] | dict[str, str] | None = None) -> Site:
     for name, path in (("HAECHI_HOME", home), ("HAECHI_CACHE", cache)):
         if not path.is_absolute() or len(path.parts) < 3:
             raise ValueError(f"{name} must be an absolute path below a directory, not {str(path)!r}")
-    return Site(index, home, Path(f"/run/haechi{suffix}"), cache)
+    rules, checksum = env.get("HAECHI_CRS", ""), env.get("HAECHI_CRS_SHA256", "").lower()
+    if rules and not rules.startswith("https://") and not Path(rules).is_absolute():
+        raise ValueError(f"HAECHI_CRS must be an absolute path or an https:// URL, not {rules!r}")
+    if checksum and not re.fullmatch("[0-9a-f]{64}", checksum):
+        raise ValueError("HAECHI_CRS_SHA256 must be 64 hexadecimal digits")
+    return Site(index, home, Path(f"/run/haechi{suffix}"), cache, rules, checksum)

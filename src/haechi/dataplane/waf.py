@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from haechi.dataplane import kernel, links, waf_nginx
+from haechi.dataplane import core_rules, kernel, links, waf_nginx
 from haechi.dataplane.fleet import Fleet, link_of
 from haechi.dataplane.plan import Plan
 from haechi.dataplane.process import Process
@@ -46,7 +46,7 @@ class Wafs(Fleet[Waf]):
             return
         directory = self._home / waf.id
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        config = waf_nginx.render(waf, directory)
+        config = waf_nginx.render(waf, directory, core_rules.folder(self._site))
         self._applied.pop(waf.id, None)
         links.apply_links(self._site, link_of(waf))
         if config.text:
@@ -161,7 +161,7 @@ class Wafs(Fleet[Waf]):
 
     def _differences(self, waf: Waf) -> Iterator[str]:
         yield from links.differences(self._site, link_of(waf))
-        config = waf_nginx.render(waf, self._home / waf.id)
+        config = waf_nginx.render(waf, self._home / waf.id, core_rules.folder(self._site))
         if not config.text:
             if self._process(waf.id).pid():
                 yield "nginx runs and has nothing to do"

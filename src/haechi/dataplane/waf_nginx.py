@@ -45,11 +45,11 @@ class WafConfig:
     digest: str
 
 
-def render(waf: Waf, directory: Path) -> WafConfig:
-    """The whole configuration. KernelError for values that no line can carry."""
+def render(waf: Waf, directory: Path, core: Path) -> WafConfig:
+    """The whole configuration, with the core rules in `core`. KernelError for values that no line can carry."""
     if not waf.domains:
         return WafConfig("", {}, "")
-    files = {"rules.json": waf_rules.rules_json(waf), "core.conf": waf_rules.core_settings(directory, directory)}
+    files = {"rules.json": waf_rules.rules_json(waf), "core.conf": waf_rules.core_settings(directory, core)}
     body: list[str] = []
     for number, domain in enumerate(waf.domains):
         body += list(_domain(waf, domain, number, directory, files))

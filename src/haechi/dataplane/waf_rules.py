@@ -7,10 +7,8 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-from haechi.dataplane.kernel import KernelError
 from haechi.dataplane.waf_plan import Condition, Guarded, Waf, WafRule
 
-CORE = Path("/usr/share/modsecurity-crs/rules")
 UNICODE = Path("/etc/nginx/unicode.mapping")
 GROUPS = {"loose": (1, 10), "medium": (1, 5), "strict": (2, 5)}  # paranoia level, anomaly score that blocks
 TYPES = {  # attack type: prefixes of rule ids
@@ -117,11 +115,11 @@ def _condition(condition: Condition) -> dict[str, Any]:
     return {**found, "negate": condition.negate}
 
 
-def core_settings(directory: Path, logs: Path) -> str:
-    """ModSecurity's own settings, our supplement and the core rules: loaded once for all domains."""
+def core_settings(directory: Path, core: Path) -> str:
+    """ModSecurity's own settings, our supplement and the core rules in `core`: loaded once for all domains."""
     supplement = [
         f'SecRule {where} "@rx {_quoted(pattern)}" "id:{id},phase:2,{transforms},pass,log,auditlog,msg:\'{what}\','
-        'severity:CRITICAL,setvar:tx.anomaly_score_pl1=+5"'
+        'severity:CRITICAL,setvar:tx.anomaly_score_pl1=+5,setvar:tx.inbound_anomaly_score_pl1=+5"'  # the core rules' 3 and 4
         for where, pattern, id, transforms, what in _OWN
     ]
     lines = [
@@ -146,7 +144,7 @@ def core_settings(directory: Path, logs: Path) -> str:
         "SecAuditLogParts AHZ",
         "SecAuditLogFormat JSON",
         "SecAuditLogType Serial",
-        f"SecAuditLog {logs}/audit.json",
+        f"SecAuditLog {directory}/audit.json",
         "SecArgumentSeparator &",
         "SecCookieFormat 0",
         f"SecUnicodeMapFile {directory}/unicode.mapping 20127",
@@ -159,10 +157,8 @@ def core_settings(directory: Path, logs: Path) -> str:
         *supplement,
     ]
     # responses are not read, and exclusions for other people's applications are nobody's here
-    names = sorted(path.name for path in CORE.glob("REQUEST-*.conf") if not path.name.startswith("REQUEST-903"))
-    if not names:
-        raise KernelError(f"the core rules are not in {CORE}; install modsecurity-crs")
-    lines += [f"Include {CORE}/{name}" for name in names]
+    names = sorted(path.name for path in core.glob("REQUEST-*.conf") if not path.name.startswith("REQUEST-903"))
+    lines += [f"Include {core}/{name}" for name in names]
     return "\n".join([*lines, 'SecRuleUpdateActionById 949110 "deny,status:405"', ""])
 
 

@@ -64,7 +64,10 @@ def prepare_image(run: Run) -> str:
             last = line.strip()
             run.say(last)
     if process.returncode:
-        raise Failure(f"The base image could not be made: {last}", "Check that Debian's mirror is reachable, then `haechi up` again.")
+        raise Failure(
+            f"This machine could not be prepared: {last}",
+            "Check Debian's mirror (and HAECHI_CRS, if set), then `haechi up` again.",
+        )
     return "base image ready"
 
 

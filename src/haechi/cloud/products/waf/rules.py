@@ -16,7 +16,7 @@ from haechi.cloud.products.waf.lookup import RULE, get_instance, get_rule, get_t
 from haechi.cloud.products.waf.product import waf
 from haechi.cloud.products.waf.templates import scene_of
 from haechi.cloud.store import Resource
-from haechi.dataplane import waf_rules
+from haechi.dataplane import core_rules
 
 Json = Annotated[str, Text(262144, secret=True)]  # a rule may ask for a token in a header
 RuleId = Annotated[int, Number(1, 2**31 - 1)]
@@ -199,7 +199,7 @@ def describe_rule_groups(
 ) -> Answer:
     """The three groups of core rules: what they differ in is how much it takes to block."""
     get_instance(call, InstanceId)
-    count = sum(path.read_text().count("\nSecRule ") for path in waf_rules.CORE.glob("REQUEST-9*.conf"))
+    count = sum(path.read_text().count("\nSecRule ") for path in core_rules.folder(call.runtime.site).glob("REQUEST-9*.conf"))
     groups = [
         {"RuleGroupId": id, "RuleGroupName": name, "RuleTotalCount": count, "IsSubscribe": 0, "ParentRuleGroupId": 0, "GmtModified": 0}
         for id, name in ((1011, "Strict rule group"), (1012, "Medium rule group"), (1013, "Loose rule group"))
