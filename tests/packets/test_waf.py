@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -222,3 +223,36 @@ def test_a_killed_engine_is_back(lab: WafLab) -> None:
     assert lab.wafs.inspect(plan) == []
     lab.wafs.apply(Plan())
     assert lab.curl("/").startswith("000")
+
+
+def cookie_of(page: str) -> str:
+    """What the page's script would keep."""
+    found = re.search(r"document\.cookie='(\w+)='\+'([0-9a-f]{40})'", page)
+    assert found, page
+    return f"{found[1]}={found[2][::-1]}"
+
+
+@pytest.mark.parametrize("action", ["js", "captcha"])
+def test_browsers_are_asked_first(lab: WafLab, action: str) -> None:
+    rule = WafRule(1, "custom", action, (Condition("path", "prefix", ("/member",)),))
+    lab.apply(lab.domain(rules=(rule,)))
+    page = lab.curl("/member?a=1")
+    assert page.startswith("200") and '"name"' not in page and "주십시오" in page
+    assert '"name"' in lab.curl("/other")
+    kept = cookie_of(page)
+    assert '"name"' in lab.curl("/member?a=1", "-b", kept)
+    until(lambda: last(lab)["status"] == 200 and last(lab)["action"] == "")
+    assert '"name"' not in lab.curl("/member?a=1", "-b", kept, "-A", "another browser")
+    assert '"name"' not in lab.curl("/member?a=1", "-b", kept[:-1] + ("0" if kept[-1] != "0" else "1"))
+    assert '"name"' not in lab.curl("/member?a=1", "-b", kept, place="visitor")
+    assert lab.curl(f"/member{ATTACK[1:]}", "-b", kept).startswith("405")  # core rules judge whoever passed
+    lab.apply(lab.domain(rules=(rule, WafRule(2, "black", conditions=(Condition("path", "eq", ("/x",)),)))))
+    assert '"name"' in lab.curl("/member", "-b", kept)  # a reload forgets nobody
+
+
+def test_too_many_requests_are_asked(lab: WafLab) -> None:
+    rule = WafRule(1, "cc", "js", limit=Limit(60, 5, 60))
+    lab.apply(lab.domain(rules=(rule,)))
+    answers = [lab.curl("/", place="visitor") for _ in range(8)]
+    assert all('"name"' in answer for answer in answers[:5]) and '"name"' not in answers[-1]
+    assert '"name"' in lab.curl("/", "-b", cookie_of(answers[-1]), place="visitor") and '"name"' in lab.curl("/")

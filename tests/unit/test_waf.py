@@ -183,7 +183,7 @@ def test_rules_reach_the_data_plane(api: Api) -> None:
     [
         (
             "custom_acl",
-            {"action": "js", "conditions": [{"key": "URL", "opValue": "contain", "values": "a"}]},
+            {"action": "captcha_strict", "conditions": [{"key": "URL", "opValue": "contain", "values": "a"}]},
             "Defense.Control.Unsupported",
         ),
         ("custom_acl", {"action": "block", "conditions": []}, "InvalidParameter"),

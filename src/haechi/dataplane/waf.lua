@@ -1,6 +1,7 @@
 -- Rules in front of the core rules: exceptions, blacklist, custom rules, rates. Data comes from a JSON file that waf_rules.py writes;
 -- nothing a user wrote is ever code. Runs in nginx's rewrite phase, before ModSecurity.
 local cjson = require "cjson.safe"
+local challenge = require "waf_challenge"
 local M = { domains = {} }
 
 local function number_of(address)
@@ -20,6 +21,7 @@ function M.load(path)
   local text = file:read("*a")
   file:close()
   M.domains = assert(cjson.decode(text))
+  challenge.load()
 end
 
 local function body_of()
@@ -111,8 +113,11 @@ local function exceeded(rule)
 end
 
 local function hit(rule)
+  local asks = rule.action == "js" or rule.action == "captcha"
+  if asks and challenge.done(rule.action) then return end
   ngx.var.waf_scene, ngx.var.waf_rule, ngx.var.waf_action = rule.scene, tostring(rule.id), rule.action
   if rule.action == "block" then return ngx.exit(405) end
+  if asks then return challenge.ask(rule.action) end
 end
 
 function M.judge(name)

@@ -17,7 +17,7 @@ from haechi.dataplane.kernel import KernelError
 from haechi.dataplane.waf_plan import Guarded, Waf, WafBackend
 
 MODULES = Path("/usr/lib/nginx/modules")
-SCRIPT = Path(__file__).parent / "waf.lua"
+SCRIPTS = [Path(__file__).parent / name for name in ("waf.lua", "waf_challenge.lua")]
 NAME = re.compile(r"(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 VALUE = re.compile(r"[\x20-\x21\x23\x25-\x5b\x5d-\x7e]{0,256}")  # without quotes, dollars, backslashes
@@ -54,7 +54,9 @@ def render(waf: Waf, directory: Path, core: Path) -> WafConfig:
     for number, domain in enumerate(waf.domains):
         body += list(_domain(waf, domain, number, directory, files))
     body += _refusals(waf)
-    digest = digest_of("\n".join([SCRIPT.read_text(), *body, *(f"{name}\0{text}" for name, text in sorted(files.items()))]))
+    digest = digest_of(
+        "\n".join([*(script.read_text() for script in SCRIPTS), *body, *(f"{name}\0{text}" for name, text in sorted(files.items()))])
+    )
     lines = [
         *_head(directory),
         f'server {{ listen unix:{directory}/status.sock; modsecurity off; location / {{ return 200 "{digest}"; }} }}',
@@ -76,7 +78,7 @@ def _head(directory: Path) -> list[str]:
         "underscores_in_headers on; large_client_header_buffers 8 32k; proxy_buffer_size 32k; proxy_buffers 8 32k;",
         f"log_format waf escape=json '{LOG}';",
         "lua_shared_dict waf_counts 32m; rewrite_by_lua_no_postpone on;",
-        f'lua_package_path "{SCRIPT.parent}/?.lua;/usr/share/lua/5.1/?.lua;;";',
+        f'lua_package_path "{SCRIPTS[0].parent}/?.lua;/usr/share/lua/5.1/?.lua;;";',
         f'init_by_lua_block {{ require("waf").load("{directory}/rules.json") }}',
         f"modsecurity on; modsecurity_rules_file {directory}/core.conf; modsecurity_transaction_id $request_id;",
         "proxy_http_version 1.1; map $http_upgrade $waf_connection { default upgrade; '' ''; }",

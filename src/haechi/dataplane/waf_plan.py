@@ -33,7 +33,7 @@ class WafRule:
 
     id: int
     scene: str  # white black custom cc
-    action: str = "block"  # block watch
+    action: str = "block"  # block watch js captcha (asked until it is done)
     conditions: tuple[Condition, ...] = ()
     limit: Limit | None = None
     skips: tuple[str, ...] = ()  # white: all core black custom cc type:<tag> rule:<id>

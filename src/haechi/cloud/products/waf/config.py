@@ -71,14 +71,15 @@ TAGS = {  # module that an exception passes over: the data plane's word
     "waf_base": "core",
     "waf_group": "core",
 }
+ASKING = ("block", "monitor", "js", "captcha")
 CC = {0: Limit(10, 600, 300), 1: Limit(10, 100, 300)}  # normal, emergency
 TARGETS = {"remote_addr": "ip", "header": "header", "queryarg": "argument", "cookie": "cookie", "cookie.acw_tc": "cookie"}
 
 
-def _actions(value: Any) -> str:
-    if value not in ("block", "monitor"):
-        raise ApiError("Defense.Control.Unsupported", "The actions of this cloud are block and monitor.")
-    return "watch" if value == "monitor" else "block"
+def _actions(value: Any, words: tuple[str, ...] = ("block", "monitor")) -> str:
+    if value not in words:
+        raise ApiError("Defense.Control.Unsupported", f"The actions of this cloud are {', '.join(words)} here.")
+    return "watch" if value == "monitor" else str(value)
 
 
 def _conditions(given: Any) -> tuple[Condition, ...]:
@@ -169,11 +170,11 @@ def rule_of(scene: str, number: int, config: dict[str, Any]) -> WafRule | None:
         return WafRule(number, "white", "watch", _conditions(config.get("conditions")), skips=_skips(config))
     if scene == "cc":
         mode = whole("mode", config.get("mode", 0), 0, 1)
-        return WafRule(number, "cc", _actions(config.get("action", "block")), limit=CC[mode])
+        return WafRule(number, "cc", _actions(config.get("action", "block"), ASKING), limit=CC[mode])
     limit = _limit(config.get("ratelimit")) if str(config.get("ccStatus", 0)) == "1" else None
     if config.get("timeConfig") or config.get("grayConfig"):
         raise ApiError("Defense.Control.Unsupported", "Rules of this cloud hold always and for everybody.")
-    return WafRule(number, "custom", _actions(config.get("action")), _conditions(config.get("conditions")), limit)
+    return WafRule(number, "custom", _actions(config.get("action"), ASKING), _conditions(config.get("conditions")), limit)
 
 
 def _skips(config: dict[str, Any]) -> tuple[str, ...]:

@@ -111,7 +111,7 @@ class WafMonitor:
             scene, rule, action, kind = "core", rules[0], "block" if blocked else "watch", attack_type(rules[0])
         else:
             return None
-        action = "block" if action == "block" else "monitor"
+        action = "monitor" if action == "watch" else action
         scene = SCENES.get(scene, scene)
         row = {
             "time": time,

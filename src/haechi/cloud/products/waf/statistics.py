@@ -64,10 +64,10 @@ def describe_flow_chart(
         row["MaxPv"] = max(row["MaxPv"], peak)
         row["InBytes"] += come
         row["OutBytes"] += gone
-    for action in ("block", "monitor"):
+    for action in ("block", "js", "captcha", "monitor"):
         where = {**_where(Resource), "action": [action]}
         for time, scene, count in monitor(call).telemetry.attack_series(start, end, Interval, where, "scene"):
-            name = SCENES.get(scene, "AclCustom") + ("BlockSum" if action == "block" else "ReportsSum")
+            name = SCENES.get(scene, "AclCustom") + ("ReportsSum" if action == "monitor" else "BlockSum")
             name = {"WafReportsSum": "WafReportSum", "CcSystemBlockSum": "CcSystemBlocksSum"}.get(name, name)
             rows[(time - start) // Interval][name] = int(rows[(time - start) // Interval][name]) + count
     texts = ("BlacklistBlockSum", "WafReportSum", "AntibotReportSum")
