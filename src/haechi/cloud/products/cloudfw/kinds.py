@@ -32,14 +32,14 @@ def network(name: str, text: str) -> str:
     try:
         return str(IPv4Network(text.strip(), strict=False))
     except ValueError:
-        raise invalid(name, f"{text[:64]} is not an IPv4 CIDR block.") from None
+        raise invalid(name, "One is not an IPv4 CIDR block.") from None
 
 
 def domain(name: str, text: str) -> str:
     """A domain name, or "*." and one. Raises InvalidParameter."""
     lower = text.strip().lower()
     if len(lower) > 253 or not DOMAIN.fullmatch(lower):
-        raise invalid(name, f"{text[:64]} is not a domain name.")
+        raise invalid(name, "One is not a domain name.")
     return lower
 
 
@@ -53,4 +53,4 @@ def ports(name: str, text: str) -> tuple[int, int]:
             return 0, 65535
         if 0 <= low <= high <= 65535:
             return low, high
-    raise invalid(name, f"{text[:64]} is not a range of ports such as 22/22.")
+    raise invalid(name, "One is not a range of ports such as 22/22.")

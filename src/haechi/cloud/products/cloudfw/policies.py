@@ -64,8 +64,8 @@ def _check(call: Call, given: dict[str, Any]) -> dict[str, Any]:
     values["Destination"] = _side(call, "Destination", given["DestinationType"], given["Destination"], given["Direction"])
     names = list(given["ApplicationNameList"]) or ([given["ApplicationName"]] if given["ApplicationName"] else ["ANY"])
     spelled = {name.lower(): name for name in ("ANY", *NAMES)}
-    if unknown := [name for name in names if name.lower() not in spelled]:
-        raise invalid("ApplicationName", f"{unknown[0][:64]} is not an application that this cloud tells apart.")
+    if any(name.lower() not in spelled for name in names):
+        raise invalid("ApplicationName", f"The applications that this cloud tells apart are {', '.join(NAMES)}.")
     values["ApplicationNameList"] = [spelled[name.lower()] for name in names]
     if values["ApplicationNameList"] != ["ANY"] and given["Proto"] != "TCP":
         raise invalid("ApplicationName", "It must be ANY unless Proto is TCP.")

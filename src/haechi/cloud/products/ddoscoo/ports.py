@@ -132,10 +132,10 @@ def modify_network_rule_attribute(call: Call, InstanceId: Id, ForwardProtocol: P
         if name not in config or not isinstance(values, dict):
             if name in ("NodataConn", "Synproxy", "PersistenceTimeout", "Cc"):
                 raise ApiError("UnsupportedOperation", f"{name} cannot be changed here.")
-            raise invalid("Config", f"There is no {name}.")
+            raise invalid("Config", f"It holds some of {', '.join(config)}, each an object.")
         for key, value in values.items():
             if key not in config[name]:
-                raise invalid("Config", f"{name} has no {key}.")
+                raise invalid("Config", f"{name} holds some of {', '.join(config[name])}.")
             config[name][key] = whole(f"Config.{name}.{key}", value, 0, 2**31 - 1)
     call.tx.change(port, Config=config)
     return {}

@@ -92,12 +92,12 @@ def _condition(item: dict[str, Any]) -> Condition:
     key, operator, name = str(item.get("key", "")), str(item.get("opValue", "")), str(item.get("subKey") or "")
     field = KEYS.get(key.lower())
     if field is None:
-        raise invalid("conditions.key", f"{key[:64]!r} is not a field that this cloud matches.")
+        raise invalid("conditions.key", f"It must be one of {', '.join(KEYS)}.")
     if operator not in HOW:
-        raise invalid("conditions.opValue", f"{operator[:64]!r} is not an operator that this cloud has.")
+        raise invalid("conditions.opValue", f"It must be one of {', '.join(HOW)}.")
     how, negate = HOW[operator]
     if field in ("header", "argument") and not name:
-        raise invalid("conditions.subKey", f"{key} needs the name of one.")
+        raise invalid("conditions.subKey", "This field needs the name of one.")
     if len(name) > 128 or (field in ("header", "cookie") and name and not re.fullmatch(r"[A-Za-z0-9_-]+", name)):
         raise invalid("conditions.subKey", "It is not a name.")
     raw = item.get("values", "")
@@ -126,16 +126,16 @@ def _check_regex(text: str) -> None:
     try:
         re.compile(text)
     except (re.error, OverflowError, RecursionError):
-        raise invalid("conditions.values", f"{text[:64]!r} is not a regular expression.") from None
+        raise invalid("conditions.values", "One is not a regular expression.") from None
     if re.search(r"\([^()]*[+*][^()]*\)[+*{]", text):
-        raise invalid("conditions.values", f"{text[:64]!r} repeats a repetition, which can take for ever.")
+        raise invalid("conditions.values", "One repeats a repetition, which can take for ever.")
 
 
 def _network(text: str) -> str:
     try:
         return str(IPv4Network(text, strict=False))
     except ValueError:
-        raise invalid("values", f"{text[:64]!r} is not an IPv4 address or CIDR block.") from None
+        raise invalid("values", "One is not an IPv4 address or CIDR block.") from None
 
 
 def _limit(given: Any) -> Limit:
@@ -196,7 +196,9 @@ def _skips(config: dict[str, Any]) -> tuple[str, ...]:
                 raise invalid("regularRules", "It holds ids of core rules.")
             skips += [f"rule:{id}" for id in ids]
         else:
-            raise ApiError("Defense.Control.Unsupported", f"Module {str(tag)[:64]!r} is not one of this cloud.")
+            raise ApiError(
+                "Defense.Control.Unsupported", f"The modules of this cloud are {', '.join([*TAGS, 'regular_type', 'regular_rule'])}."
+            )
     return tuple(dict.fromkeys(skips))
 
 

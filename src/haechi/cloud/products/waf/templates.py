@@ -117,12 +117,12 @@ def modify_template_resources(
     if BindResourceGroups:
         raise ApiError("Defense.Control.Unsupported", "Groups of objects are not supported by this cloud.")
     known = {object_of(domain) for domain in call.view.find(DOMAIN, InstanceId=InstanceId)}
-    if unknown := [name for name in BindResources if name not in known]:
-        raise ApiError("Defense.Control.DefenseResourceNotExist", f"There is no protected object {unknown[0][:100]}.", 404)
+    if any(name not in known for name in BindResources):
+        raise ApiError("Defense.Control.DefenseResourceNotExist", "One of the protected objects does not exist.", 404)
     for name in BindResources:
         for other in call.tx.find(TEMPLATE, InstanceId=InstanceId, DefenseScene=template["DefenseScene"], TemplateType="user_custom"):
             if other.id != template.id and name in other["Resources"]:
-                raise ApiError("Defense.Control.ResourceBound", f"{name} is bound to template {other.id} of this scene.")
+                raise ApiError("Defense.Control.ResourceBound", f"One is bound to template {other.id} of this scene.")
     if template["TemplateType"] == "user_default":
         out = [name for name in dict.fromkeys([*template["Unbound"], *UnbindResources]) if name not in BindResources]
         call.tx.change(template, Unbound=out, ModifiedAt=call.now())
