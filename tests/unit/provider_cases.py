@@ -699,7 +699,109 @@ WAF_LIFE = Life(
     _ids("alicloud_wafv3_instance.w", "alicloud_wafv3_domain.shop"),
     unread=("alicloud_wafv3_domain.shop",),  # of blocks, only arguments that are written are read
 )
-LIVES = [WAF_LIFE, FIREWALL_LIFE, EDGE_LIFE, NETWORK_LIFE, INSTANCE_LIFE, EIP_LIFE, SLB_LIFE, RAM_LIFE, IMAGE_LIFE, HTTPS_LIFE]
+_DEFENSE_1 = """
+resource "alicloud_wafv3_instance" "w" {}
+resource "alicloud_wafv3_domain" "shop" {
+  instance_id = alicloud_wafv3_instance.w.id
+  domain      = "shop.meow.test"
+  listen {
+    http_ports = [80]
+  }
+  redirect {
+    backends    = ["198.18.224.9"]
+    loadbalance = "roundRobin"
+  }
+}
+resource "alicloud_wafv3_defense_template" "own" {
+  instance_id           = alicloud_wafv3_instance.w.id
+  defense_template_name = "own rules"
+  defense_scene         = "custom_acl"
+  template_type         = "user_custom"
+  template_origin       = "custom"
+  status                = "1"
+  resources             = ["${alicloud_wafv3_domain.shop.domain}-waf"]
+}
+resource "alicloud_wafv3_defense_rule" "login" {
+  instance_id   = alicloud_wafv3_instance.w.id
+  template_id   = alicloud_wafv3_defense_template.own.defense_template_id
+  defense_type  = "template"
+  defense_scene = "custom_acl"
+  rule_name     = "logins"
+  rule_status   = 1
+  config {
+    rule_action = "captcha"
+    cc_status   = 1
+    cc_effect   = "rule"
+    conditions {
+      key      = "URLPath"
+      op_value = "prefix-match"
+      values   = "/login"
+    }
+    conditions {
+      key      = "Header"
+      sub_key  = "X-Client"
+      op_value = "ne"
+      values   = "app"
+    }
+    rate_limit {
+      target    = "remote_addr"
+      interval  = 60
+      threshold = 20
+      ttl       = 300
+    }
+  }
+}
+resource "alicloud_wafv3_defense_template" "black" {
+  instance_id           = alicloud_wafv3_instance.w.id
+  defense_template_name = "black"
+  defense_scene         = "ip_blacklist"
+  template_type         = "user_default"
+  template_origin       = "custom"
+  status                = "1"
+}
+resource "alicloud_wafv3_defense_rule" "black" {
+  instance_id   = alicloud_wafv3_instance.w.id
+  template_id   = alicloud_wafv3_defense_template.black.defense_template_id
+  defense_type  = "template"
+  defense_scene = "ip_blacklist"
+  rule_name     = "known"
+  config {
+    rule_action = "block"
+    remote_addr = ["198.18.224.77", "198.18.225.0/24"]
+  }
+}
+"""
+DEFENSE_LIFE = Life(
+    "waf rules",
+    _DEFENSE_1,
+    _DEFENSE_1.replace('"own rules"', '"our rules"')
+    .replace('resources             = ["${alicloud_wafv3_domain.shop.domain}-waf"]', 'description = "nowhere yet"')
+    .replace("threshold = 20", "threshold = 10")
+    .replace('"logins"\n  rule_status   = 1', '"logins"\n  rule_status   = 0')
+    .replace('"198.18.224.77", ', ""),
+    {
+        "alicloud_wafv3_defense_template.own": "update",
+        "alicloud_wafv3_defense_rule.login": "update",
+        "alicloud_wafv3_defense_rule.black": "update",
+    },
+    _ids(
+        *("alicloud_wafv3_defense_template.own", "alicloud_wafv3_defense_template.black"),
+        *("alicloud_wafv3_defense_rule.login", "alicloud_wafv3_defense_rule.black"),
+    ),
+)
+LIVES = [
+    WAF_LIFE,
+    DEFENSE_LIFE,
+    FIREWALL_LIFE,
+    EDGE_LIFE,
+    NETWORK_LIFE,
+    INSTANCE_LIFE,
+    EIP_LIFE,
+    SLB_LIFE,
+    RAM_LIFE,
+    IMAGE_LIFE,
+    HTTPS_LIFE,
+]
 
 
 def live(life: Life, terraform: Terraform) -> None:

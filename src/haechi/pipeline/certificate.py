@@ -87,6 +87,7 @@ def _make(directory: Path, domain: str) -> None:
     )
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     certificate = authority.public_bytes(serialization.Encoding.PEM).decode()
+    (directory / "page.pem").unlink(missing_ok=True)  # killed half-way, the next try makes all of them anew
     write_private(directory / "ca.pem", certificate)
     write_private(directory / "page.key", private.decode())
     write_private(directory / "page.pem", leaf.public_bytes(serialization.Encoding.PEM).decode() + certificate)

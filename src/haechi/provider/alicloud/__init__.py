@@ -37,6 +37,7 @@ from haechi.provider.alicloud import (
     vpc,
     vswitch,
     wafv3,
+    wafv3_defense,
 )
 from haechi.provider.alicloud.cloud import configure
 from haechi.provider.alicloud.config import FIELDS
@@ -74,6 +75,8 @@ RESOURCES: dict[str, Resource] = {
     "alicloud_slb_server_group": slb_server_group.RESOURCE,
     "alicloud_vpc": vpc.RESOURCE,
     "alicloud_vswitch": vswitch.RESOURCE,
+    "alicloud_wafv3_defense_rule": wafv3_defense.RULE,
+    "alicloud_wafv3_defense_template": wafv3_defense.TEMPLATE,
     "alicloud_wafv3_domain": wafv3.DOMAIN,
     "alicloud_wafv3_instance": wafv3.INSTANCE,
 }
