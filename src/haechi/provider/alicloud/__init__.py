@@ -13,6 +13,9 @@ from haechi.provider.alicloud import (
     alidns,
     cloud_firewall,
     data_account,
+    data_alidns,
+    data_cloud_firewall,
+    data_edge,
     data_images,
     data_instance_types,
     data_instances,
@@ -83,7 +86,13 @@ RESOURCES: dict[str, Resource] = {
 
 DATA_SOURCES: dict[str, DataSource] = {
     "alicloud_account": data_account.ACCOUNT,
+    "alicloud_alidns_domains": data_alidns.DOMAINS,
+    "alicloud_alidns_records": data_alidns.RECORDS,
     "alicloud_caller_identity": data_account.CALLER_IDENTITY,
+    "alicloud_cloud_firewall_address_books": data_cloud_firewall.BOOKS,
+    "alicloud_cloud_firewall_control_policies": data_cloud_firewall.POLICIES,
+    "alicloud_cloud_firewall_instances": data_cloud_firewall.INSTANCES,
+    "alicloud_ddoscoo_instances": data_edge.DDOS_INSTANCES,
     "alicloud_images": data_images.SOURCE,
     "alicloud_instance_types": data_instance_types.SOURCE,
     "alicloud_instances": data_instances.SOURCE,
@@ -92,6 +101,8 @@ DATA_SOURCES: dict[str, DataSource] = {
     "alicloud_slbs": data_slb_load_balancers.SOURCE,
     "alicloud_vpcs": data_networks.VPCS,
     "alicloud_vswitches": data_networks.VSWITCHES,
+    "alicloud_wafv3_domains": data_edge.WAF_DOMAINS,
+    "alicloud_wafv3_instances": data_edge.WAF_INSTANCES,
     "alicloud_zones": data_zones.SOURCE,
 }
 
