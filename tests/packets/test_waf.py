@@ -147,12 +147,14 @@ def test_rates_are_of_each_client(lab: WafLab) -> None:
 
 def test_who_the_client_is(lab: WafLab) -> None:
     lab.apply(lab.domain())
-    forged = lab.curl("/", "-H", "X-Forwarded-For: 9.9.9.9")
-    assert dict(json.loads(forged.split(" ", 1)[1])["headers"])["X-Forwarded-For"] == "198.18.48.1"
+    forged = lab.curl("/", "-H", "X-Forwarded-For: 9.9.9.9", "-H", "X-Forwarded-Proto: https")
+    headers = dict(json.loads(forged.split(" ", 1)[1])["headers"])
+    assert headers["X-Forwarded-For"] == "198.18.48.1" and headers["X-Forwarded-Proto"] == "http"
     lab.apply(lab.domain(client="X-Forwarded-For", rules=(WafRule(1, "black", conditions=(Condition("ip", "in", ("9.9.9.9/32",)),)),)))
     assert status(lab, "/", "-H", "X-Forwarded-For: 9.9.9.9") == "405"
-    told = lab.curl("/", "-H", "X-Forwarded-For: 8.8.8.8")
-    assert dict(json.loads(told.split(" ", 1)[1])["headers"])["X-Forwarded-For"] == "8.8.8.8, 198.18.48.1"
+    told = lab.curl("/", "-H", "X-Forwarded-For: 8.8.8.8", "-H", "X-Forwarded-Proto: https")
+    headers = dict(json.loads(told.split(" ", 1)[1])["headers"])
+    assert headers["X-Forwarded-For"] == "8.8.8.8, 198.18.48.1" and headers["X-Forwarded-Proto"] == "https"
 
 
 def test_origins(lab: WafLab) -> None:

@@ -82,6 +82,7 @@ def _head(directory: Path) -> list[str]:
         f'init_by_lua_block {{ require("waf").load("{directory}/rules.json") }}',
         f"modsecurity on; modsecurity_rules_file {directory}/core.conf; modsecurity_transaction_id $request_id;",
         "proxy_http_version 1.1; map $http_upgrade $waf_connection { default upgrade; '' ''; }",
+        "map $http_x_forwarded_proto $waf_told_scheme { default $scheme; http http; https https; }",
     ]
 
 
@@ -170,7 +171,9 @@ def _proxy(waf: Waf, domain: Guarded, name: str, port: int, secure: bool, named:
     yield f"proxy_read_timeout {domain.read}s; proxy_send_timeout {domain.write}s;"
     yield "proxy_next_upstream error timeout;" if domain.retry else "proxy_next_upstream off;"
     yield "proxy_set_header Host $host; proxy_set_header Connection $waf_connection; proxy_set_header Upgrade $http_upgrade;"
-    yield 'proxy_set_header X-Hx-Skip ""; proxy_set_header X-Real-IP $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;'
+    yield 'proxy_set_header X-Hx-Skip ""; proxy_set_header X-Real-IP $remote_addr;'
+    scheme_header = "$waf_told_scheme" if domain.client else "$scheme"  # a proxy in front tells the visitor's
+    yield f"proxy_set_header X-Forwarded-Proto {scheme_header};"
     # not $proxy_add_x_forwarded_for: once the client's address is known, it would repeat that in place of the peer's
     forwarded = '"$http_x_forwarded_for, $realip_remote_addr"' if domain.client else "$remote_addr"
     yield f"proxy_set_header X-Forwarded-For {forwarded};"
