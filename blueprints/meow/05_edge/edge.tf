@@ -58,27 +58,6 @@ resource "alicloud_ddoscoo_domain_resource" "page" {
   key       = local.secure ? var.private_key : null
 }
 
-# Cloud Firewall in front of every public address; `haechi up` switches it on for them
-resource "alicloud_cloud_firewall_address_book" "inner" {
-  group_name   = "${var.name}-inner-ports"
-  group_type   = "port"
-  description  = "Services that nobody on the internet needs."
-  address_list = ["23/23", "2375/2376", "3306/3306", "3389/3389", "5432/5432", "6379/6379", "27017/27017"]
-}
-
-resource "alicloud_cloud_firewall_control_policy" "inner" {
-  direction        = "in"
-  acl_action       = "drop"
-  description      = "${var.name}: inner services are not for the internet"
-  source           = "0.0.0.0/0"
-  source_type      = "net"
-  destination      = "0.0.0.0/0"
-  destination_type = "net"
-  proto            = "TCP"
-  dest_port_type   = "group"
-  dest_port_group  = alicloud_cloud_firewall_address_book.inner.group_name
-}
-
 resource "alicloud_alidns_domain" "zone" {
   domain_name = var.zone
 }

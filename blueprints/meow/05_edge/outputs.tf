@@ -35,3 +35,13 @@ output "waf_cname" {
   description = "Where Anti-DDoS sends the page's requests."
   value       = alicloud_wafv3_domain.page.cname
 }
+
+output "waf_book" {
+  description = "Address book that holds WAF's addresses; null while the load balancer is open to everybody."
+  value       = one(alicloud_cloud_firewall_address_book.waf[*].id)
+}
+
+output "operator_policy" {
+  description = "Policy that lets operator_cidr visit the load balancer."
+  value       = one(alicloud_cloud_firewall_control_policy.origin_from_operator[*].acl_uuid)
+}

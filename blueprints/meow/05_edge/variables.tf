@@ -40,3 +40,15 @@ variable "private_key" {
   default     = ""
   sensitive   = true
 }
+
+variable "origin_only" {
+  description = "Whether the load balancer answers nobody but WAF and operator_cidr."
+  type        = bool
+  default     = true
+}
+
+variable "operator_cidr" {
+  description = "Who may visit the load balancer without WAF; nobody when empty."
+  type        = string
+  default     = ""
+}

@@ -1,6 +1,7 @@
-"""Shuts the way past Anti-DDoS: it tells a token with every request, and WAF blocks what comes without.
+"""Shuts the ways round a hop, where no resource of terraform does it.
 
-No resource of terraform does this with the visitor's own address known to WAF (its rules see the visitor, not Anti-DDoS), so it is a step.
+Past Anti-DDoS: it tells a token with every request, and WAF blocks what comes without (WAF's rules see the visitor's address, not that of
+Anti-DDoS). Past WAF: the blueprint's policies let one address book visit the load balancer; WAF's addresses are written into it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import secrets
 from typing import Any
 
 from haechi.clients.aliyun import Aliyun
-from haechi.pipeline.cloud import DDOSCOO, WAF, connect
+from haechi.pipeline.cloud import CLOUDFW, DDOSCOO, WAF, connect
 from haechi.pipeline.run import Run
 
 HEADER, RULE, SCENE = "X-Edge-Token", "haechi: only through Anti-DDoS", "custom_acl"
@@ -26,6 +27,17 @@ def shut_bypass(run: Run, domain: str, instance: str) -> None:
         told = {"Domain": domain, "CustomHeaders": json.dumps({**headers, HEADER: token})}
         client.call("ddoscoo", DDOSCOO, "ModifyHeaders", told)  # first: no request is without it when the rule comes
     _ensure_rule(client, instance, domain, token)
+
+
+def admit_waf(run: Run, book: str, instance: str) -> None:
+    """Write a WAF instance's addresses into the book of those that may visit the load balancer."""
+    client = connect(run.target)
+    addresses = client.call("waf-openapi", WAF, "DescribeWafSourceIpSegment", {"InstanceId": instance})["WafSourceIp"]["IPv4"]
+    books = client.call("cloudfw", CLOUDFW, "DescribeAddressBook", {"GroupType": "ip", "CurrentPage": 1, "PageSize": 50})["Acls"]
+    there = next(one for one in books if one["GroupUuid"] == book)
+    if sorted(there["AddressList"]) != sorted(addresses):
+        given = {"GroupUuid": book, "GroupName": there["GroupName"], "Description": there["Description"]}
+        client.call("cloudfw", CLOUDFW, "ModifyAddressBook", {**given, "AddressList": ",".join(addresses)})
 
 
 def _ensure_rule(client: Aliyun, instance: str, domain: str, token: str) -> None:

@@ -12,7 +12,7 @@ import httpx
 
 from haechi.clients.control import ControlClient
 from haechi.pipeline import program, tfe
-from haechi.pipeline.bypass import shut_bypass
+from haechi.pipeline.bypass import admit_waf, shut_bypass
 from haechi.pipeline.failure import Failure
 from haechi.pipeline.golden import bake, delete_images
 from haechi.pipeline.remote_runs import apply_remote
@@ -162,6 +162,8 @@ def check_page(run: Run) -> str:
 def apply_edge(run: Run) -> str:
     """05_edge: Anti-DDoS and WAF in front of the load balancer, the domain's name, Cloud Firewall in front of every public address."""
     edge = apply_remote(run, "05_edge")
+    if edge.get("waf_book"):
+        admit_waf(run, str(edge["waf_book"]), str(edge["waf_id"]))
     guard_all(run)
     address, domain = str(edge["ddos_address"]), str(edge["domain"])
     shut_bypass(run, domain, str(edge["waf_id"]))

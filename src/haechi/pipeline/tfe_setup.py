@@ -73,6 +73,8 @@ def _terraform(run: Run, name: str) -> Iterator[dict[str, Any]]:
     yield _variable("region", target.region)
     if name != "03_app":
         yield _variable("organization", server.organization(target))
+        if name == "05_edge" and target.local:
+            yield _variable("operator_cidr", f"{target.site.outside}/32")
         return
     yield _variable("public_key", operator_key(target).with_suffix(".pub").read_text().strip())
     yield _variable("golden", "true", hcl=True)
