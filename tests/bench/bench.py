@@ -18,6 +18,12 @@ from haechi.clients.aliyun import Aliyun
 SITE = 8
 
 
+def pss_kib(pid: int) -> int:
+    """Proportional set size of a process."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
 class Bench:
     """A site with its own home; everything of it is removed at the end."""
 
@@ -76,8 +82,7 @@ class Bench:
         """Proportional set size of the server process."""
         assert self._server is not None
         time.sleep(2)
-        text = Path(f"/proc/{self._server.pid}/smaps_rollup").read_text()
-        return round(next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")) / 1024, 1)
+        return round(pss_kib(self._server.pid) / 1024, 1)
 
     def keys(self) -> dict[str, str]:
         known: dict[str, str] = json.loads((self.home / "credentials.json").read_text())

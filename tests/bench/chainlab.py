@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from haechi.dataplane import core_rules, sysctls, waf_nginx, waf_rules
+from haechi.dataplane import core_rules, kernel, sysctls, waf_nginx, waf_rules
 from haechi.dataplane.host import sysctls_needed
 from haechi.dataplane.machine import FORWARDING
 from haechi.dataplane.plan import Backend, Front, Origin, Plan, Policy, Scrubber, Wall
@@ -15,6 +15,7 @@ from haechi.dataplane.scrubber import Scrubbers
 from haechi.dataplane.waf import Wafs
 from haechi.dataplane.waf_plan import Guarded, Waf, WafBackend
 from haechi.dataplane.wall import InternetFirewall
+from tests.bench.bench import pss_kib
 from tests.packets.balancerlab import ADDRESSES, SOURCE, Lab, web
 
 HOST = "shop.test"
@@ -47,8 +48,8 @@ class ChainLab(Lab):
         sysctls.release(self.site.prefix)
         super().down()
 
-    def edge(self, mode: str = "", *, scrubber: bool = False, wall: bool = False) -> str:
-        """Put hops in front of the load balancer: a firewall (core rules off, watch or block), a scrubber, 100 policies; the URL."""
+    def edge(self, mode: str = "", *, scrubber: bool = False, policies: int = 0) -> str:
+        """Put hops in front of the load balancer: a firewall (core rules off, watch or block), a scrubber, policies; the URL."""
         wafs, scrubbers, origin = {}, {}, self.address
         if mode:
             domain = Guarded(HOST, (("http", 80),), (WafBackend(self.address),), mode=mode, balance="roundRobin")
@@ -57,11 +58,27 @@ class ChainLab(Lab):
             front = Front(HOST, (("http", 80),), (Origin(origin, 80),), challenge="off")
             options = {"syn_per_source": 0, "concurrent": 0}
             scrubbers, origin = {"ddos-1": Scrubber("ddos-1", self.scrubber_address, (front,), **options)}, self.scrubber_address
-        policies = tuple(Policy(f"p{n}", "in", "drop", "tcp", sources=(f"203.0.113.{n}/32",)) for n in range(100))
-        plan = Plan(wafs=wafs, scrubbers=scrubbers, wall=Wall((self.address, self.waf_address), policies) if wall else Wall())
+        others = (f"203.{n // 62500}.{n // 250 % 250}.{n % 250}/32" for n in range(policies))
+        drops = tuple(Policy(f"p{n}", "in", "drop", "tcp", sources=(other,)) for n, other in enumerate(others))
+        plan = Plan(wafs=wafs, scrubbers=scrubbers, wall=Wall((self.address, self.waf_address), drops) if drops else Wall())
         for part in (self.wafs, self.scrubbers, self.wall):
             part.apply(plan)  # type: ignore[attr-defined]
         return f"http://{origin}"
+
+    def memory_mib(self) -> dict[str, float]:
+        """Proportional set sizes of each hop's programs."""
+        found = {}
+        for hop, id in (("SLB", "lb-1"), ("WAF", "waf-1"), ("Anti-DDoS", "ddos-1")):
+            pids = kernel.run("ip", "netns", "pids", self.site.netns(id)).split()
+            ours = [pid for pid in pids if str(self.folder / "run") in self._command(pid)]
+            found[hop] = round(sum(pss_kib(int(pid)) for pid in ours) / 1024, 1)
+        return found
+
+    def _command(self, pid: str) -> str:
+        """A program's command line, or that of the one that started it (nginx names its workers)."""
+        status = Path(f"/proc/{pid}/status").read_text()
+        parent = next(line.split()[1] for line in status.splitlines() if line.startswith("PPid:"))
+        return "".join(Path(f"/proc/{one}/cmdline").read_text() for one in (pid, parent))
 
     def plain(self, program: str) -> str:
         """The URL of a plain proxy."""

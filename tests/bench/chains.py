@@ -14,6 +14,7 @@ from tests.bench.chainlab import HOST, ChainLab
 SECONDS = 4
 ROUNDS = 3  # every chain in every round, so that the machine's moods meet all of them
 CONNECTIONS = 32
+POLICIES = (0, 10, 1000, 10000)
 UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 BROWSER = {
     "Host": HOST,
@@ -47,13 +48,13 @@ def chain_figures(folder: Path) -> dict[str, object]:
         "plain haproxy": lambda: lab.plain("haproxy"),
         "bare nginx + ModSecurity + core rules": lambda: lab.plain("modsecurity"),
         "SLB": lambda: lab.edge(),
-        "SLB, Cloud Firewall with 100 policies": lambda: lab.edge(wall=True),
+        "SLB, Cloud Firewall with 100 policies": lambda: lab.edge(policies=100),
         "Anti-DDoS, SLB": lambda: lab.edge(scrubber=True),
         "WAF off, SLB": lambda: lab.edge("off"),
         "WAF watching, SLB": lambda: lab.edge("watch"),
         "WAF blocking, SLB": lambda: lab.edge("block"),
-        "Anti-DDoS, Cloud Firewall, WAF off, SLB": lambda: lab.edge("off", scrubber=True, wall=True),
-        "Anti-DDoS, Cloud Firewall, WAF blocking, SLB": lambda: lab.edge("block", scrubber=True, wall=True),
+        "Anti-DDoS, Cloud Firewall, WAF off, SLB": lambda: lab.edge("off", scrubber=True, policies=100),
+        "Anti-DDoS, Cloud Firewall, WAF blocking, SLB": lambda: lab.edge("block", scrubber=True, policies=100),
     }
     measured: dict[str, list[Speed]] = {name: [] for name in chains}
     try:
@@ -62,6 +63,8 @@ def chain_figures(folder: Path) -> dict[str, object]:
                 url = prepare()
                 wrk(url, 1)  # workers of before end, new ones fill their caches
                 measured[name].append(wrk(url))
+        memory = lab.memory_mib()
+        connections = {size: wrk(lab.edge(policies=size), closing=True) for size in POLICIES}
     finally:
         lab.down()
     middle = {name: _middle(found) for name, found in measured.items()}
@@ -70,6 +73,8 @@ def chain_figures(folder: Path) -> dict[str, object]:
     whole = "Anti-DDoS, Cloud Firewall, WAF blocking, SLB"
     return {
         **told,
+        **{f"new connections through SLB past {size} policies": str(speed) for size, speed in connections.items()},
+        **{f"{hop}, PSS MiB": mib for hop, mib in memory.items()},
         "WAF blocking, of bare ModSecurity's throughput": _share(rate["WAF blocking, SLB"], rate["bare nginx + ModSecurity + core rules"]),
         "all hops, of the throughput with WAF alone": _share(rate[whole], rate["WAF blocking, SLB"]),
         "SLB, of plain haproxy's throughput": _share(rate["SLB"], rate["plain haproxy"]),
@@ -77,9 +82,10 @@ def chain_figures(folder: Path) -> dict[str, object]:
     }
 
 
-def wrk(url: str, seconds: int = SECONDS) -> Speed:
-    """A browser's page view with three arguments, over and over on keep-alive connections."""
-    headers = [word for name, value in BROWSER.items() for word in ("-H", f"{name}: {value}")]
+def wrk(url: str, seconds: int = SECONDS, *, closing: bool = False) -> Speed:
+    """A browser's page view with three arguments, over and over on keep-alive connections; `closing`: one a connection."""
+    more = {"Connection": "close"} if closing else {}
+    headers = [word for name, value in {**BROWSER, **more}.items() for word in ("-H", f"{name}: {value}")]
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}", "--latency", *headers, f"{url}/?q=cat+pictures&page=2&sort=new"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found = {name: float(value) * UNITS[unit] for name, value, unit in re.findall(r"(50|99)%\s+([\d.]+)(us|ms|s)", text)}

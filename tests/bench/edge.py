@@ -14,9 +14,9 @@ import httpx
 from haechi.dataplane import kernel
 from haechi.dataplane.plan import Plan, Policy
 from haechi.dataplane.waf_plan import Condition, WafRule
+from tests.bench.bench import pss_kib
 from tests.bench.chains import chain_figures
 from tests.bench.floods import flood_figures
-from tests.packets.test_wall import Echo
 from tests.packets.waflab import ID, WafLab
 from tests.packets.walllab import WallLab
 
@@ -34,12 +34,11 @@ def edge_figures() -> dict[str, object]:
 
 
 def wall_figures(folder: Path) -> dict[str, object]:
-    """Seconds that 10, 1 000 and 10 000 policies take to apply, and new connections per second past them."""
+    """Seconds that 10, 1 000 and 10 000 policies take to apply."""
     folder.mkdir()
     lab = WallLab(folder)
     try:
-        lab.servers.append(Echo(lab, "asset", 80))  # type: ignore[arg-type]
-        found: dict[str, object] = {"new connections/s, firewall off": _connections(lab)}
+        found: dict[str, object] = {}
         for size in SIZES:
             policies = tuple(
                 Policy(f"p{n}", "in", "drop", "tcp", sources=(f"203.{n // 62500}.{n // 250 % 250}.{n % 250}/32",)) for n in range(size)
@@ -51,24 +50,9 @@ def wall_figures(folder: Path) -> dict[str, object]:
             started = time.monotonic()
             lab.apply(Policy("one-more", "in", "drop", "tcp", ports=((9999, 9999),)), *policies)
             found[f"{size} policies, one more in front, s"] = round(time.monotonic() - started, 3)
-            found[f"new connections/s past {size} policies"] = _connections(lab)
         return found
     finally:
         lab.down()
-
-
-def _connections(lab: WallLab) -> int:
-    process = lab.start("user", CONNECT, lab.address, str(SECONDS))
-    return int(process.communicate(timeout=60)[0])
-
-
-CONNECT = """import socket, sys, time
-end, done = time.monotonic() + float(sys.argv[2]), 0
-while time.monotonic() < end:
-    with socket.create_connection((sys.argv[1], 80), timeout=2):
-        done += 1
-print(round(done / float(sys.argv[2])))
-"""
 
 
 def waf_figures(folder: Path) -> dict[str, object]:
@@ -84,15 +68,10 @@ def waf_figures(folder: Path) -> dict[str, object]:
         found["custom rule to its effect, s, median of 7"] = _effect(lab)
         pid = int(kernel.run("cat", str(lab.site.run / "wafs" / ID / "nginx.pid")))
         family = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
-        found["WAF, PSS MiB"] = round(sum(_pss(one) for one in family) / 1024, 1)
+        found["WAF, PSS MiB"] = round(sum(pss_kib(one) for one in family) / 1024, 1)
         return found
     finally:
         lab.down()
-
-
-def _pss(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
 def _load(url: str) -> tuple[int, float, float]:
