@@ -210,8 +210,12 @@ async def _cloud(target: Target) -> None:
     telemetry = Telemetry(site.home / "telemetry.db")
     monitor = Monitor(store, telemetry, dataplane.scrubber_reading, dataplane.scrubber_challenge, lambda view: runtime.apply(view))
     wall = dataplane.wall
+
+    def guarded() -> frozenset[str]:
+        return frozenset(protected(store.view()))
+
     flows = FlowTelemetry(site.home / "firewall.db")
-    flow_monitor = FlowMonitor(flows, store.now, wall.read, wall.told, wall.hits, lambda: frozenset(protected(store.view())), wall.learn)
+    flow_monitor = FlowMonitor(flows, store.now, wall.read, wall.told, dataplane.policy_hits, guarded, wall.learn)
     waf_monitor = WafMonitor(store, WafTelemetry(site.home / "waf.db"), dataplane.wafs.logs)
     watches = (monitor, flow_monitor, waf_monitor)
     runtime = Runtime(site, store, dataplane, machines, render_plan, account, target.region, *watches, PATIENCE)

@@ -7,6 +7,7 @@ from haechi.cloud.products.ddoscoo.desired import render_scrubbers
 from haechi.cloud.products.ecs.desired import render_groups, render_hosts
 from haechi.cloud.products.slb.desired import render_balancers
 from haechi.cloud.products.vpc.desired import render_networks, render_publics
+from haechi.cloud.products.vpcpeer.desired import render_peerings
 from haechi.cloud.products.waf.desired import render_wafs
 from haechi.cloud.store import View
 from haechi.dataplane.plan import Plan
@@ -23,4 +24,5 @@ def render_plan(view: View) -> Plan:
         scrubbers=render_scrubbers(view),
         wall=render_wall(view),
         wafs=render_wafs(view),
+        peerings=render_peerings(view),
     )

@@ -1,9 +1,9 @@
 """The packet filter and address translation of one network: pure, a `plan.Plan` in, a `ruleset.Ruleset` out.
 
 A packet between two ports passes the sender's out rules, then the receiver's in rules. Ports with the same groups share one
-pair of chains. Replies follow the connection's first packet. Interfaces: ports by name, `up0` the way out, those whose
-name starts with the site's prefix and "b" lead to load balancers. Generated names carry a letter and "_" in front, because many words are
-taken by nft's grammar. `verdicts` decides the same without a kernel; the tests hold the two together.
+pair of chains. Replies follow the connection's first packet. Interfaces: ports by name, `up0` the way out; those whose name starts with
+the site's prefix and "b" lead to load balancers, with "q" to other networks. Generated names carry a letter and "_" in front, because
+many words are taken by nft's grammar. `verdicts` decides the same without a kernel; the tests hold the two together.
 """
 
 from __future__ import annotations
@@ -84,6 +84,7 @@ def render_rules(plan: Plan, network: Network, *, prefix: str, ifname: Callable[
         "c_sent": (
             "oifname vmap @port_in",
             f'oifname "{prefix}b*" accept',
+            f'oifname "{prefix}q*" accept',
             f'oifname "{UPLINK}" ip saddr @public_hosts accept',
             *([f'oifname "{UPLINK}" ip daddr @mirrors tcp dport {{ {", ".join(map(str, MIRROR_PORTS))} }} accept'] if network.nat else []),
         ),
@@ -91,6 +92,7 @@ def render_rules(plan: Plan, network: Network, *, prefix: str, ifname: Callable[
             TRACKED,
             f'iifname "{UPLINK}" ct status dnat oifname vmap @port_in',
             f'iifname "{prefix}b*" oifname @ports accept',
+            f'iifname "{prefix}q*" oifname vmap @port_in',
             "iifname vmap @port_out",
             "iifname @ports jump c_sent",
         ),

@@ -33,8 +33,8 @@ def inspect_network(
 
 
 def _differences(site: Site, seen: wiring.Seen, base: wiring.Base, ways: frozenset[str]) -> list[str]:
-    # routes of ports are looked at with the ports, those of links to load balancers are not ours
-    foreign = tuple(f" dev {site.prefix}{kind}" for kind in "pb")
+    # routes of ports are looked at with the ports, those of links to load balancers and other networks are not ours
+    foreign = tuple(f" dev {site.prefix}{kind}" for kind in "pbq")
     routes = {route for route in seen.routes if not any(mark in route for mark in foreign)}
     return [
         *(f"address {address} is missing" for address in sorted(base.addresses - seen.addresses)),

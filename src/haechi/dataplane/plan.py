@@ -277,6 +277,18 @@ class Wall:
     strict: bool = False  # an application that is not known (yet) matches no policy; otherwise it matches and gets through
 
 
+@dataclass(frozen=True, slots=True)
+class Peering:
+    """A connection between two networks, and the firewall in it. What no policy decides gets through."""
+
+    id: str
+    networks: tuple[str, str]
+    routes: tuple[tuple[str, str], ...] = ()  # (network, CIDR): what that network sends here
+    guarded: bool = False
+    policies: tuple[Policy, ...] = ()  # of direction "in", in order
+    strict: bool = False
+
+
 @dataclass(frozen=True)
 class Plan:
     """Everything that should exist, by id."""
@@ -289,12 +301,13 @@ class Plan:
     scrubbers: Mapping[str, Scrubber] = field(default_factory=dict)
     wall: Wall = field(default_factory=Wall)
     wafs: Mapping[str, Waf] = field(default_factory=dict)
+    peerings: Mapping[str, Peering] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One difference between plan and kernel, found by `inspect`. `what` is one sentence for people."""
 
-    kind: str  # network port host public balancer scrubber wall waf image orphan sysctl
+    kind: str  # network port host public balancer scrubber wall waf peering image orphan sysctl
     id: str
     what: str

@@ -17,6 +17,7 @@ from haechi.dataplane.host import Hosts, sysctls_needed
 from haechi.dataplane.image import Images
 from haechi.dataplane.kernel import KernelError
 from haechi.dataplane.network import Networks
+from haechi.dataplane.peering import Peerings
 from haechi.dataplane.plan import Fault, Plan
 from haechi.dataplane.scrubber import Reading, Scrubbers
 from haechi.dataplane.site import Site
@@ -40,6 +41,7 @@ class Dataplane:
         self.scrubbers = Scrubbers(site)
         self.wafs = Wafs(site)
         self.wall = InternetFirewall(site)
+        self.peerings = Peerings(site)
         self._on_networks = on_networks
         self._lock = threading.RLock()
         self._applied = Plan()
@@ -48,6 +50,7 @@ class Dataplane:
         """Make networks, filters, addresses and balancers match; resize running hosts."""
         with self._lock:
             self.networks.apply(plan)
+            self.peerings.apply(plan)
             self.balancers.apply(plan)
             self.scrubbers.apply(plan)
             self.wafs.apply(plan)
@@ -111,6 +114,10 @@ class Dataplane:
         """Counters of a scrubber."""
         return self.scrubbers.read(id)
 
+    def policy_hits(self) -> dict[str, tuple[int, int]]:
+        """Packets and bytes by id of a firewall's policy, those between networks too."""
+        return {**self.wall.hits(), **self.peerings.hits()}
+
     def scrubber_challenge(self, id: str, domains: set[str]) -> None:
         """The domains of a scrubber whose visitors are challenged because they are under attack."""
         self.scrubbers.challenge(id, domains)
@@ -119,6 +126,7 @@ class Dataplane:
         """Every difference between a plan and this machine."""
         faults = [
             *self.networks.inspect(plan),
+            *self.peerings.inspect(plan),
             *self.balancers.inspect(plan),
             *self.scrubbers.inspect(plan),
             *self.wafs.inspect(plan),
@@ -141,6 +149,7 @@ class Dataplane:
         sysctls.hold(self.site.prefix, sysctls_needed())
         with self._lock:
             self.networks.repair(plan)
+            self.peerings.repair(plan)
             self.balancers.repair(plan)
             self.scrubbers.repair(plan)
             self.wafs.repair(plan)
@@ -190,4 +199,5 @@ class Dataplane:
         self.wafs.destroy()
         self.wall.destroy()
         self.hosts.destroy()
+        self.peerings.destroy()
         self.networks.destroy()

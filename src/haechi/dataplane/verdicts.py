@@ -23,8 +23,8 @@ class Flow:
     destination: str
     source_port: int = 0
     port: int = 0  # destination port
-    entry: str = "port"  # port, outside (came to a public address), balancer, machine (the namespace itself)
-    exit: str = "port"  # port, outside, balancer, machine (service addresses and gateways)
+    entry: str = "port"  # port, outside (came to a public address), balancer, peer, machine (the namespace itself)
+    exit: str = "port"  # port, outside, balancer, peer, machine (service addresses and gateways)
     public: str = ""  # the public address it used; "": the one the plan gives
 
 
@@ -48,6 +48,8 @@ class Verdicts:
         self._machine = {*one.services, *(subnet.gateway for subnet in one.subnets)}
         balancers = [balancer for balancer in plan.balancers.values() if balancer.network == network]
         self._balancers = {address for balancer in balancers for address in (balancer.source, balancer.address)}
+        peers = (cidr for peering in plan.peerings.values() for to, cidr in peering.routes if to == network)
+        self._peers = [IPv4Network(cidr, strict=False) for cidr in peers]
         self._chains: dict[tuple[str, tuple[str, ...]], list[tuple[Match, bool]]] = {}
 
     def ends(self, source: str, destination: str, *, translated_source: bool, translated_destination: bool) -> tuple[str, str]:
@@ -57,14 +59,17 @@ class Verdicts:
         elif source in self._machine:
             entry = "machine"
         else:
-            entry = "outside" if translated_destination else "balancer"
+            entry = "outside" if translated_destination else self._beyond(source)
         if destination in self._ports:
             exit = "port"
         elif destination in self._machine:
             exit = "machine"
         else:
-            exit = "outside" if translated_source else "balancer"
+            exit = "outside" if translated_source else self._beyond(destination)
         return entry, exit
+
+    def _beyond(self, address: str) -> str:
+        return "peer" if any(IPv4Address(address) in cidr for cidr in self._peers) else "balancer"
 
     def allows(self, flow: Flow) -> bool:
         """Whether a new connection like this gets through."""
@@ -80,6 +85,8 @@ class Verdicts:
             return port is not None and self._decides(port, "out", flow)
         if flow.entry == "outside":
             return flow.exit == "port" and self._publics.get(flow.public or self._public_of.get(flow.destination, "")) == flow.destination
+        if flow.entry == "peer":
+            return flow.exit == "port"
         # balancers may pass the client's own address on, but never one of this network that no port has
         inside = any(IPv4Address(flow.source) in cidr for cidr in self._cidrs)
         return flow.exit == "port" and (flow.source in self._balancers or not inside)
@@ -88,6 +95,8 @@ class Verdicts:
         if flow.exit == "port":
             port = self._ports.get(flow.destination)
             return port is not None and (flow.entry == "balancer" or self._decides(port, "in", flow))
+        if flow.exit == "peer":
+            return flow.entry == "port"
         if flow.exit == "balancer":
             return flow.destination in self._balancers
         own = self._public_of.get(flow.source, "")

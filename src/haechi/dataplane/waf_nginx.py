@@ -99,7 +99,9 @@ def _refusals(waf: Waf) -> list[str]:
     for scheme, port in sorted(secure):
         tls = " ssl" if scheme == "https" else ""
         reject = " ssl_reject_handshake on;" if tls else ""
-        lines.append(f"server {{ listen {waf.address}:{port}{tls} default_server backlog=4096 reuseport;{reject} modsecurity off; return 444; }}")
+        lines.append(
+            f"server {{ listen {waf.address}:{port}{tls} default_server backlog=4096 reuseport;{reject} modsecurity off; return 444; }}"
+        )
     return lines
 
 

@@ -1,7 +1,8 @@
-"""The Internet firewall as rules of nft, and the same decisions in Python for connections that live already.
+"""Firewalls as rules of nft, and the same decisions in Python for connections that live already.
 
-The rules lie in the machine's own namespace, which every packet to and from a public address of the site passes. A connection is
-decided by its first packet; by its first payload, where a policy asks for an application.
+The Internet firewall's rules lie in the machine's own namespace, which every packet to and from a public address of the site passes; those
+of a firewall between two networks in the namespace of their peering. A connection is decided by its first packet; by its first payload,
+where a policy asks for an application.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 from haechi.dataplane import applications
 from haechi.dataplane.applications import DONE, NUMBERS, PENDING, UNKNOWN
 from haechi.dataplane.flows import End
-from haechi.dataplane.plan import Policy, Wall
+from haechi.dataplane.plan import Peering, Policy, Wall
 from haechi.dataplane.ruleset import Ruleset, Set
 
 LOG_GROUP = 700  # plus the site's number; netlink group that dropped and watched packets are told to
@@ -51,13 +52,26 @@ def render(prefix: str, site: int, wall: Wall, learned: Mapping[str, Collection[
     for direction in ("in", "out"):
         policies = [policy for policy in wall.policies if policy.direction == direction]
         chains[f"c_{direction}"] = tuple(rule for policy in policies for rule in _rules(policy, wall.strict, group))
-    chains["c_wall"] = tuple(_wall(any(policy.applications for policy in wall.policies)))
+    here = "ip saddr != @on ip daddr != @on accept"
+    jumps = ("ip saddr @on jump c_out", "ip daddr @on jump c_in")
+    chains["c_wall"] = (here, *_wall(any(policy.applications for policy in wall.policies), jumps))
     chains |= {name: ("jump c_wall",) for name in headers}
     return Ruleset("ip", table_name(prefix), sets, headers, chains, frozenset(counter_of(policy) for policy in wall.policies))
 
 
-def _wall(with_applications: bool) -> Iterator[str]:
-    yield "ip saddr != @on ip daddr != @on accept"
+def render_between(prefix: str, site: int, peering: Peering) -> Ruleset:
+    """The table of a firewall between networks. Switched off it still tracks connections, so that they live on when it is switched on."""
+    headers = {"h_forward": "type filter hook forward priority filter - 5; policy accept;"}
+    if not peering.guarded:
+        return Ruleset("ip", table_name(prefix), {}, headers, {"h_forward": ("ct state established accept",)})
+    policies = peering.policies
+    chains: dict[str, tuple[str, ...]] = {"c_application": tuple(applications.rules())}
+    chains["c_in"] = tuple(rule for policy in policies for rule in _rules(policy, peering.strict, LOG_GROUP + site))
+    chains["h_forward"] = tuple(_wall(any(policy.applications for policy in policies), ("jump c_in",)))
+    return Ruleset("ip", table_name(prefix), {}, headers, chains, frozenset(counter_of(policy) for policy in policies))
+
+
+def _wall(with_applications: bool, jumps: tuple[str, ...]) -> Iterator[str]:
     waiting = f"{{ {PENDING:#x}, {UNKNOWN:#x}, {', '.join(f'{number:#x}' for number in NUMBERS.values())} }}"
     undecided = f" ct mark != {waiting}" if with_applications else ""
     yield f"ct state established,related{undecided} accept"
@@ -68,8 +82,7 @@ def _wall(with_applications: bool) -> Iterator[str]:
         yield f"ct mark {PENDING:#x} jump c_application"
         yield f"ct mark {PENDING:#x} accept"
         yield "ct direction reply accept"
-    yield "ip saddr @on jump c_out"
-    yield "ip daddr @on jump c_in"
+    yield from jumps
     if with_applications:
         yield f"ct state established ct mark {waiting} ct mark != {PENDING:#x} ct mark set {DONE:#x}"
 
@@ -136,15 +149,27 @@ def judge(wall: Wall, learned: Mapping[str, Collection[str]]) -> Judge:
     A policy for an application is passed over: what a connection carries is not known here.
     """
     protected = set(wall.protected)
+
+    def directions_of(end: End) -> list[str]:
+        return [d for d, address in (("out", end.source), ("in", end.destination)) if address in protected]
+
+    return _judge(wall.policies, directions_of, learned)
+
+
+def judge_between(policies: tuple[Policy, ...]) -> Judge:
+    """The same for a firewall between networks."""
+    return _judge(policies, lambda end: ["in"], {})
+
+
+def _judge(policies: tuple[Policy, ...], directions_of: Callable[[End], list[str]], learned: Mapping[str, Collection[str]]) -> Judge:
     tests: dict[str, list[tuple[Policy, Callable[[str, End], bool]]]] = {"in": [], "out": []}
-    for policy in wall.policies:
+    for policy in policies:
         if not policy.applications:
             tests[policy.direction].append((policy, _test(policy, learned)))
 
     @lru_cache(LATELY)
     def decided(protocol: str, end: End) -> list[Policy]:
-        directions = [d for d, address in (("out", end.source), ("in", end.destination)) if address in protected]
-        found = (next((policy for policy, test in tests[d] if test(protocol, end)), None) for d in directions)
+        found = (next((policy for policy, test in tests[d] if test(protocol, end)), None) for d in directions_of(end))
         return [policy for policy in found if policy is not None]
 
     def decide(protocol: str, end: End) -> list[Policy]:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from haechi.cloud.products.cloudfw.assets import protected
 from haechi.cloud.products.cloudfw.kinds import ports
-from haechi.cloud.products.cloudfw.lookup import book_named, config, policies
+from haechi.cloud.products.cloudfw.lookup import INTERNET, VPC_FIREWALL, book_named, config, policies
 from haechi.cloud.store import Resource, View
 from haechi.dataplane.plan import Policy, Wall
 
 
 def render_wall(view: View) -> Wall:
     """The firewall with every policy that is released, address books in place."""
-    released = [policy for direction in ("in", "out") for policy in policies(view, direction) if policy["Release"] == "true"]
+    released = [policy for direction in INTERNET for policy in policies(view, direction) if policy["Release"] == "true"]
     return Wall(protected(view), tuple(_policy(view, policy) for policy in released), config(view)["Strict"])
+
+
+def render_guard(view: View, peering: str) -> tuple[bool, tuple[Policy, ...], bool]:
+    """(whether a VPC firewall is switched on in a connection, its policies, whether it is strict)."""
+    firewall = next(iter(view.find(VPC_FIREWALL, PeeringId=peering)), None)
+    if firewall is None:
+        return False, (), False
+    released = [policy for policy in policies(view, firewall.id) if policy["Release"] == "true"]
+    rendered = tuple(replace(_policy(view, policy), direction="in") for policy in released)
+    return firewall["Switch"] == "open", rendered, firewall["Strict"]
 
 
 def _policy(view: View, policy: Resource) -> Policy:

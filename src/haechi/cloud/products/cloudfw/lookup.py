@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from haechi.cloud.products.cloudfw.monitor import FlowMonitor
 
 POLICY, BOOK, SWITCH, CONFIG, INSTANCE = "cfw_policy", "cfw_book", "cfw_switch", "cfw_config", "cfw_instance"
+VPC_FIREWALL = "cfw_vpc_firewall"
+INTERNET = ("in", "out")  # directions of policies of the Internet firewall; those of a VPC firewall have its id in place of one
 DEFAULTS = {"Strict": False, "AutoProtect": False}
 
 
@@ -21,15 +23,23 @@ def monitor(call: Call) -> FlowMonitor:
 
 
 def policies(view: View, direction: str) -> list[Resource]:
-    """Of one direction, first the one that is tried first."""
+    """Of one direction, or of one VPC firewall by its id; first the one that is tried first."""
     return sorted(view.find(POLICY, Direction=direction), key=lambda policy: policy["Order"])
 
 
 def get_policy(call: Call, id: str, direction: str = "") -> Resource:
     """Raises ErrorAclNotExist."""
     found = call.view.get(POLICY, id)
-    if found is None or (direction and found["Direction"] != direction):
+    if found is None or found["Direction"] not in ((direction,) if direction else INTERNET):
         raise ApiError("ErrorAclNotExist", "The ACL does not exist.", 404)
+    return found
+
+
+def get_vpc_firewall(call: Call, id: str) -> Resource:
+    """Raises ErrorVpcFirewallNotExist."""
+    found = call.view.get(VPC_FIREWALL, id)
+    if found is None:
+        raise ApiError("ErrorVpcFirewallNotExist", "The VPC firewall does not exist.", 404)
     return found
 
 

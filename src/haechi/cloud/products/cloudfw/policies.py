@@ -29,7 +29,7 @@ from haechi.cloud.products.cloudfw.kinds import (
     network,
     ports,
 )
-from haechi.cloud.products.cloudfw.lookup import POLICY, book_named, configure, get_policy, monitor, policies
+from haechi.cloud.products.cloudfw.lookup import INTERNET, POLICY, book_named, configure, get_policy, monitor, policies
 from haechi.cloud.products.cloudfw.product import cloudfw
 from haechi.cloud.store import Resource
 from haechi.dataplane.applications import NAMES
@@ -53,7 +53,7 @@ SHOWN = (
 )
 
 
-def _check(call: Call, given: dict[str, Any]) -> dict[str, Any]:
+def check_policy(call: Call, given: dict[str, Any]) -> dict[str, Any]:
     """A policy's values, each as it is kept. Raises InvalidParameter and errors of address books."""
     values = dict(given)
     if "location" in (given["SourceType"], given["DestinationType"]):
@@ -142,7 +142,7 @@ def add_control_policy(
         "Release": Release,
         "RepeatType": RepeatType or "Permanent",
     }
-    values = _check(call, given)
+    values = check_policy(call, given)
     if len(policies(call.view, Direction)) >= MOST:
         raise ApiError("ErrorAclCountExceed", "There are too many policies.")
     now = int(call.now())
@@ -196,6 +196,13 @@ def modify_control_policy(
         "Release": Release,
         "RepeatType": RepeatType,
     }
+    values = merge_policy(call, policy, given, ApplicationName, ApplicationNameList)
+    call.tx.change(policy, **{**values, "ModifiedAt": int(call.now())})
+    return {"DryRun": False}
+
+
+def merge_policy(call: Call, policy: Resource, given: dict[str, str], name: str, names: tuple[str, ...]) -> dict[str, Any]:
+    """A policy's values with those that are given in their place. Raises InvalidParameter."""
     choices = {
         "AclAction": ("accept", "drop", "log"),
         "DestinationType": ("net", "group", "domain", "location"),
@@ -204,16 +211,15 @@ def modify_control_policy(
         "DestPortType": ("port", "group"),
         "Release": ("true", "false"),
     }
-    for name, words in choices.items():
-        if given[name] and given[name] not in words:
-            raise invalid(name, f"It must be one of {', '.join(words)}.")
-    values = {**policy.data, **{name: value for name, value in given.items() if value}}
-    if ApplicationName or ApplicationNameList:
-        values |= {"ApplicationName": ApplicationName, "ApplicationNameList": ApplicationNameList}
+    for word, allowed in choices.items():
+        if given[word] and given[word] not in allowed:
+            raise invalid(word, f"It must be one of {', '.join(allowed)}.")
+    values = {**policy.data, **{word: value for word, value in given.items() if value}}
+    if name or names:
+        values |= {"ApplicationName": name, "ApplicationNameList": names}
     else:
         values["ApplicationName"] = ""
-    call.tx.change(policy, **{**_check(call, values), "ModifiedAt": int(call.now())})
-    return {"DryRun": False}
+    return check_policy(call, values)
 
 
 @cloudfw.action("DeleteControlPolicy", Effect.PACKETS)
@@ -243,21 +249,27 @@ def describe_control_policy(
     Source: Str = "",
 ) -> Answer:
     """A page of policies in their order, with how often and when each was last hit. Numbers of pages are texts."""
-    everything = [policy for direction in ("in", "out") if Direction in ("", direction) for policy in policies(call.view, direction)]
+    everything = [policy for direction in INTERNET if Direction in ("", direction) for policy in policies(call.view, direction)]
     equal = {"AclAction": AclAction, "Proto": Proto, "Release": Release, "RepeatType": RepeatType}
     within = {"Description": Description, "Destination": Destination, "Source": Source}
+    return describe_policies(call, everything if IpVersion in ("", "4") else [], AclUuid, equal, within, (CurrentPage, PageSize))
+
+
+def describe_policies(
+    call: Call, everything: list[Resource], id: str, equal: dict[str, str], within: dict[str, str], numbers: tuple[int, int]
+) -> Answer:
+    """Those with this id ("": any) and these values, and texts within others; of them the page with this number and size."""
     found = [
         policy
         for policy in everything
-        if (not AclUuid or policy.id == AclUuid)
+        if id in ("", policy.id)
         and all(not value or policy[name] == value for name, value in equal.items())
         and all(value in policy[name] for name, value in within.items())
-        and IpVersion in ("", "4")
     ]
-    chosen, _ = page(found, CurrentPage, PageSize)
+    chosen, _ = page(found, *numbers)
     hits = monitor(call).telemetry.hits()
     rows = [_render(call, policy, *hits.get(policy.id, (0, 0))) for policy in chosen]
-    return {"PageNo": str(CurrentPage), "PageSize": str(PageSize), "TotalCount": str(len(found)), "Policys": rows}
+    return {"PageNo": str(numbers[0]), "PageSize": str(numbers[1]), "TotalCount": str(len(found)), "Policys": rows}
 
 
 def _render(call: Call, policy: Resource, times: int, last: int) -> dict[str, Any]:

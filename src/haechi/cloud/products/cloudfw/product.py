@@ -5,5 +5,5 @@ from haechi.cloud.action import Product
 cloudfw = Product(
     "cloudfw",
     "2017-12-07",
-    absent="firewalls between VPCs and of NAT gateways, intrusion prevention, threat intelligence, geography, schedules of policies, IPv6",
+    absent="firewalls of NAT gateways and transit routers, intrusion prevention, threat intelligence, geography, schedules, IPv6",
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 from haechi.cloud.action import Answer, Call, Effect
 from haechi.cloud.errors import invalid
-from haechi.cloud.params import Id, Str
+from haechi.cloud.params import Str
 from haechi.cloud.products.cloudfw.assets import assets
 from haechi.cloud.products.cloudfw.kinds import MaybeDirection, Seconds
 from haechi.cloud.products.cloudfw.lookup import monitor
@@ -131,22 +131,3 @@ def describe_acl_protect_trend(call: Call, StartTime: Seconds, EndTime: Seconds,
         "TotalAlertCnt": sum(row["watched"] for row in rows),
         "TotalPassCnt": sum(row["sessions"] for row in rows),
     }
-
-
-@cloudfw.action("DescribeVpcFirewallList", Effect.READ)
-def describe_vpc_firewall_list(
-    call: Call,
-    CurrentPage: Str = "",
-    PageSize: Str = "",
-    VpcId: Id = "",
-    VpcFirewallId: Id = "",
-    VpcFirewallName: Str = "",
-    FirewallSwitchStatus: Str = "",
-    ConnectSubType: Str = "",
-    RegionNo: Str = "",
-    PeerUid: Str = "",
-    MemberUid: Str = "",
-    Lang: Str = "",
-) -> Answer:
-    """None: VPCs of this cloud are not connected with each other, so nothing passes between them."""
-    return {"VpcFirewalls": [], "TotalCount": 0}

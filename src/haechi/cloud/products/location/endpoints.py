@@ -7,7 +7,7 @@ from haechi.cloud.action import Answer, Call, Effect
 from haechi.cloud.params import Id, Str
 from haechi.cloud.products.location.product import location
 
-REGIONAL = frozenset(["ecs", "vpc", "slb", "sts", "eip", "eipanycast", "kms", "rds", "nlb", "alb", "tag", "cms"])
+REGIONAL = frozenset(["ecs", "vpc", "vpcpeer", "slb", "sts", "eip", "eipanycast", "kms", "rds", "nlb", "alb", "tag", "cms"])
 CENTRAL = {
     "ram": "ram.aliyuncs.com",
     "ims": "ims.aliyuncs.com",

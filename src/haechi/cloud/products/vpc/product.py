@@ -5,5 +5,5 @@ from haechi.cloud.action import Product
 vpc = Product(
     "vpc",
     "2016-04-28",
-    absent="custom route entries, NAT gateways, VPN, peering, network ACLs, EIPs on load balancers, IPv6",
+    absent="further route tables, routes to anything but connections between VPCs, NAT gateways, VPN, network ACLs, IPv6",
 )

@@ -11,6 +11,7 @@ from haechi.cloud.errors import not_found
 from haechi.cloud.paging import has_tags, iso_minute, iso_second, page, page_token
 from haechi.cloud.params import Id, Items, Number, PageNumber, Str, Tags, Text
 from haechi.cloud.products.vpc.kinds import MaybeFlag, PageSize50, RouteTableName, RouteTableText, given, matches, tag_list
+from haechi.cloud.products.vpc.peers import ROUTE
 from haechi.cloud.products.vpc.product import vpc
 from haechi.cloud.store import Resource
 
@@ -100,7 +101,7 @@ def modify_route_table_attributes(
 
 
 def _entries(call: Call, owner: Resource) -> Iterator[dict[str, Any]]:
-    """The entries that the packets really follow: each vSwitch, and the range of the cloud's own services."""
+    """The entries that the packets really follow: each vSwitch, the range of the cloud's own services, and custom ones."""
     blocks = [(s["CidrBlock"], s["CreatedAt"], "") for s in call.find("vswitch", VpcId=owner.id)]
     for cidr, made, service in [*blocks, (SERVICE_CIDR, owner["CreatedAt"], "Service")]:
         digest = hashlib.blake2s(f"{owner['RouteTableId']} {cidr}".encode(), digest_size=10).hexdigest()
@@ -112,8 +113,14 @@ def _entries(call: Call, owner: Resource) -> Iterator[dict[str, Any]]:
             "Type": "Service" if service else "System",
             "Status": "Available",
             "Description": "Created with cloud services." if service else "Created with VSwitch by system.",
+            "NextHopType": "local",
+            "NextHopId": "",
             "Made": made,
         }
+    for entry in call.find(ROUTE, VpcId=owner.id):
+        names = ("RouteEntryName", "RouteTableId", "DestinationCidrBlock", "Description", "NextHopType", "NextHopId")
+        shown = {name: entry[name] for name in names}
+        yield {**shown, "RouteEntryId": entry.id, "Type": "Custom", "Status": "Available", "Made": entry["CreatedAt"]}
 
 
 @vpc.action("DescribeRouteTables", Effect.READ)
@@ -156,8 +163,8 @@ def describe_route_tables(
 
 
 def _table_entry(entry: dict[str, Any]) -> dict[str, Any]:
-    known = {k: v for k, v in entry.items() if k != "Made"}
-    return {**known, "InstanceId": "", "NextHopType": "local", "NextHops": {"NextHop": []}}
+    known = {k: v for k, v in entry.items() if k not in ("Made", "NextHopId")}
+    return {**known, "InstanceId": entry["NextHopId"], "NextHops": {"NextHop": []}}
 
 
 @vpc.action("DescribeRouteEntryList", Effect.READ)
@@ -181,13 +188,13 @@ def describe_route_entry_list(
         e
         for e in _entries(call, owner)
         if RouteEntryId in ("", e["RouteEntryId"])
-        and RouteEntryName == ""
+        and RouteEntryName in ("", e["RouteEntryName"])
         and RouteEntryType in ("", e["Type"])
         and DestinationCidrBlock in ("", e["DestinationCidrBlock"])
         and (not DestCidrBlockList or e["DestinationCidrBlock"] in DestCidrBlockList)
         and IpVersion.lower() in ("", "ipv4")
-        and NextHopType in ("", "local")
-        and NextHopId == ""
+        and NextHopType in ("", e["NextHopType"])
+        and NextHopId in ("", e["NextHopId"])
         and ServiceType == ""
     ]
     shown, token = page_token(found, NextToken, MaxResult, lambda e: str(e["RouteEntryId"]))
@@ -195,10 +202,10 @@ def describe_route_entry_list(
 
 
 def _list_entry(entry: dict[str, Any]) -> dict[str, Any]:
-    known = {k: v for k, v in entry.items() if k != "Made"}
+    known = {k: v for k, v in entry.items() if k not in ("Made", "NextHopId", "NextHopType")}
     hop = {
-        "NextHopId": "",
-        "NextHopType": "local",
+        "NextHopId": entry["NextHopId"],
+        "NextHopType": entry["NextHopType"],
         "NextHopRegionId": "",
         "Enabled": 1,
         "Weight": 0,

@@ -27,6 +27,7 @@ from haechi.cloud.products.vpc.kinds import (
     matches,
     tag_list,
 )
+from haechi.cloud.products.vpc.peers import check_clear_of_peers, peerings_of
 from haechi.cloud.products.vpc.product import vpc
 from haechi.cloud.store import Resource, View
 
@@ -229,6 +230,7 @@ def _check_new_cidr(call: Call, found: Resource, cidr: str) -> None:
         raise ApiError("OperationDenied.DefaultVpc", "The CIDR block of a default VPC cannot be changed.")
     if overlapping(cidr, found["SecondaryCidrBlocks"]):
         raise ApiError("InvalidCidrBlock.Overlapped", "Specified CIDR block overlaps with a secondary CIDR block of the VPC.")
+    check_clear_of_peers(call.view, found, cidr)
     left = [cidr, *found["SecondaryCidrBlocks"]]
     if not all(inside(s["CidrBlock"], left) for s in call.find("vswitch", VpcId=found.id)):
         raise in_use("OperationDenied.VSwitchOutside", "Specified CIDR block does not hold every vSwitch of the VPC.")
@@ -240,6 +242,8 @@ def delete_vpc(call: Call, VpcId: Id, ForceDelete: Flag = False) -> Answer:
     found = get_vpc(call, VpcId)
     if call.find("vswitch", VpcId=VpcId):
         raise in_use("DependencyViolation.VSwitch", "Specified object has dependent resources: a vSwitch.")
+    if peerings_of(call.view, VpcId):
+        raise in_use("DependencyViolation.VpcPeer", "Specified object has dependent resources: a VPC peering connection.")
     if call.find("security_group", VpcId=VpcId):
         raise in_use("DependencyViolation.SecurityGroup", "Specified object has dependent resources: a security group.")
     release(call.tx, found["Nat"])
@@ -261,6 +265,7 @@ def associate_vpc_cidr_block(
     blocks = found["SecondaryCidrBlocks"]
     if overlapping(SecondaryCidrBlock, [found["CidrBlock"], *blocks]):
         raise ApiError("InvalidCidrBlock.Overlapped", "Specified CIDR block overlaps with another CIDR block of the VPC.")
+    check_clear_of_peers(call.view, found, SecondaryCidrBlock)
     if len(blocks) >= SECONDARY_QUOTA:
         raise ApiError("QuotaExceeded.SecondaryCidrBlock", f"A VPC has at most {SECONDARY_QUOTA} secondary CIDR blocks.")
     call.tx.change(found, SecondaryCidrBlocks=[*blocks, SecondaryCidrBlock])
