@@ -17,7 +17,7 @@ import uvicorn
 from haechi.provider.mirror import install
 from tests.localcloud import KEY, SECRET, LocalCloud
 
-PRODUCTS = ("ecs", "vpc", "slb", "ram", "sts", "location", "bssopenapi", "alidns", "ddoscoo", "cloudfw", "waf_openapi")
+PRODUCTS = ("ecs", "vpc", "vpcpeer", "slb", "ram", "sts", "location", "bssopenapi", "alidns", "ddoscoo", "cloudfw", "waf_openapi")
 
 
 @dataclass

@@ -789,7 +789,97 @@ DEFENSE_LIFE = Life(
         *("alicloud_wafv3_defense_rule.login", "alicloud_wafv3_defense_rule.black"),
     ),
 )
+_PEERING_1 = """
+data "alicloud_account" "me" {}
+resource "alicloud_vpc" "one" {
+  cidr_block = "10.0.0.0/16"
+}
+resource "alicloud_vpc" "other" {
+  cidr_block = "172.16.0.0/16"
+}
+resource "alicloud_vpc_peer_connection" "middle" {
+  peer_connection_name = "middle"
+  vpc_id               = alicloud_vpc.one.id
+  accepting_ali_uid    = data.alicloud_account.me.id
+  accepting_region_id  = "ap-southeast-1"
+  accepting_vpc_id     = alicloud_vpc.other.id
+  tags                 = { stage = "test", gone = "soon" }
+}
+resource "alicloud_route_entry" "there" {
+  route_table_id        = alicloud_vpc.one.route_table_id
+  destination_cidrblock = "172.16.0.0/16"
+  nexthop_type          = "VpcPeer"
+  nexthop_id            = alicloud_vpc_peer_connection.middle.id
+  name                  = "there"
+}
+resource "alicloud_route_entry" "back" {
+  route_table_id        = alicloud_vpc.other.route_table_id
+  destination_cidrblock = "10.0.0.0/20"
+  nexthop_type          = "VpcPeer"
+  nexthop_id            = alicloud_vpc_peer_connection.middle.id
+}
+resource "alicloud_cloud_firewall_vpc_firewall" "middle" {
+  vpc_firewall_name = "middle"
+  status            = "open"
+  local_vpc {
+    vpc_id    = alicloud_vpc.one.id
+    region_no = "ap-southeast-1"
+    local_vpc_cidr_table_list {
+      local_route_table_id = alicloud_vpc.one.route_table_id
+      local_route_entry_list {
+        local_destination_cidr     = alicloud_route_entry.there.destination_cidrblock
+        local_next_hop_instance_id = alicloud_vpc_peer_connection.middle.id
+      }
+    }
+  }
+  peer_vpc {
+    vpc_id    = alicloud_vpc.other.id
+    region_no = "ap-southeast-1"
+    peer_vpc_cidr_table_list {
+      peer_route_table_id = alicloud_vpc.other.route_table_id
+      peer_route_entry_list {
+        peer_destination_cidr     = alicloud_route_entry.back.destination_cidrblock
+        peer_next_hop_instance_id = alicloud_vpc_peer_connection.middle.id
+      }
+    }
+  }
+}
+resource "alicloud_cloud_firewall_vpc_firewall_control_policy" "web" {
+  vpc_firewall_id  = alicloud_cloud_firewall_vpc_firewall.middle.id
+  order            = 1
+  acl_action       = "drop"
+  description      = "no web"
+  application_name = "ANY"
+  source           = "10.0.0.0/16"
+  source_type      = "net"
+  destination      = "172.16.0.0/24"
+  destination_type = "net"
+  proto            = "TCP"
+  dest_port        = "80/88"
+  dest_port_type   = "port"
+  release          = true
+}
+"""
+PEERING_LIFE = Life(
+    "peering",
+    _PEERING_1,
+    _PEERING_1.replace('peer_connection_name = "middle"', 'peer_connection_name = "between"')
+    .replace(', gone = "soon"', "")
+    .replace('vpc_firewall_name = "middle"\n  status            = "open"', 'vpc_firewall_name = "between"\n  status = "close"')
+    .replace('"80/88"', '"443/443"')
+    .replace("release          = true", "release          = false"),
+    {
+        "alicloud_vpc_peer_connection.middle": "update",
+        "alicloud_cloud_firewall_vpc_firewall.middle": "update",
+        "alicloud_cloud_firewall_vpc_firewall_control_policy.web": "update",
+    },
+    _ids(
+        *("alicloud_vpc_peer_connection.middle", "alicloud_route_entry.there", "alicloud_cloud_firewall_vpc_firewall.middle"),
+        "alicloud_cloud_firewall_vpc_firewall_control_policy.web",
+    ),
+)
 LIVES = [
+    PEERING_LIFE,
     WAF_LIFE,
     DEFENSE_LIFE,
     FIREWALL_LIFE,

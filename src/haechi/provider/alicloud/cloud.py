@@ -16,6 +16,7 @@ from haechi.provider.schema import Values
 VERSIONS = {
     "ecs": "2014-05-26",
     "vpc": "2016-04-28",
+    "vpcpeer": "2022-01-01",
     "slb": "2014-05-15",
     "ram": "2015-05-01",
     "sts": "2015-04-01",

@@ -54,7 +54,7 @@ def update_tags(cloud: Cloud, d: Data, product: str, resource_type: str, field: 
     removed = [k for k in before if k not in wanted]
     added = {k: v for k, v in wanted.items() if before.get(k) != v}
     if removed:
-        cloud.call(product, "UnTagResources" if product == "vpc" else "UntagResources", {**target, "TagKey": removed})
+        cloud.call(product, "UnTagResources" if product in ("vpc", "vpcpeer") else "UntagResources", {**target, "TagKey": removed})
     if added:
         cloud.call(product, "TagResources", {**target, "Tag": tag_params(added)})
 
