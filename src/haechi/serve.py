@@ -29,6 +29,7 @@ from haechi.cloud.control import Control
 from haechi.cloud.desired import render_plan
 from haechi.cloud.door import Door
 from haechi.cloud.gateway import Gateway
+from haechi.cloud.internet import Internet
 from haechi.cloud.linklocal import LinkLocal
 from haechi.cloud.machines import Machines
 from haechi.cloud.products.cloudfw.assets import protected
@@ -153,7 +154,7 @@ def serve_tfe(target: Target) -> None:
     for directory in (site.home, site.run, target.tfe_home):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     _log_to(site.home / "log" / "tfe.log")
-    authority.ensure_authority(site.home / "ca")
+    authority.ensure_authority(site.home / "ca", target.edge_home / "ca.pem")
     slots = os.environ.get("HAECHI_TFE_SLOTS", "10")
     if not slots.isascii() or not slots.isdigit() or int(slots) > 100:
         raise SettingsError(f"HAECHI_TFE_SLOTS is {slots!r}.\nIt is the number of runs at once, 0 to 100.")
@@ -200,7 +201,7 @@ async def _cloud(target: Target) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
 
-    authority.ensure_authority(site.home / "ca")
+    authority.ensure_authority(site.home / "ca", target.edge_home / "ca.pem")
     store = Store(site.home / "cloud.db")
     account = _ensure_root_key(site, store)
     trace = Trace(site.home / "log" / "calls.jsonl")
@@ -220,7 +221,7 @@ async def _cloud(target: Target) -> None:
     watches = (monitor, flow_monitor, waf_monitor)
     runtime = Runtime(site, store, dataplane, machines, render_plan, account, target.region, *watches, PATIENCE)
     control = Control(runtime, stop.set)
-    door = Door(Gateway(runtime, trace), authority.server_context(site.home / "ca"), target.port)
+    door = Door(Gateway(runtime, trace), Internet(runtime), authority.server_context(site.home / "ca"), target.port)
 
     try:
         await asyncio.to_thread(dataplane.open, render_plan(store.view()))

@@ -23,8 +23,8 @@ YEARS = 10
 SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
-def ensure_authority(directory: Path) -> None:
-    """Make ca.pem, ca-bundle.pem (the system's authorities and ours) and door.pem (0600) unless they are there."""
+def ensure_authority(directory: Path, *pages: Path) -> None:
+    """Make ca.pem and door.pem (0600) unless they are there, and ca-bundle.pem: the system's authorities, ours and those of `pages`."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not (directory / "door.pem").exists():  # written last
         key = ec.generate_private_key(ec.SECP256R1())
@@ -51,8 +51,8 @@ def ensure_authority(directory: Path) -> None:
         _write(directory / "ca.pem", pem, 0o644)
         private = own.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         _write(directory / "door.pem", leaf.public_bytes(serialization.Encoding.PEM) + pem + private, 0o600)
-    system = SYSTEM_BUNDLE.read_bytes() if SYSTEM_BUNDLE.exists() else b""
-    _write(directory / "ca-bundle.pem", system + (directory / "ca.pem").read_bytes(), 0o644)
+    paths = (SYSTEM_BUNDLE, directory / "ca.pem", *pages)
+    _write(directory / "ca-bundle.pem", b"".join(path.read_bytes() for path in paths if path.exists()), 0o644)
 
 
 def server_context(directory: Path) -> ssl.SSLContext:

@@ -1,8 +1,8 @@
-"""The door: one TCP port that speaks plain HTTP, TLS, and proxy requests for *.aliyuncs.com.
+"""The door: one TCP port that speaks plain HTTP, TLS, and proxy requests for *.aliyuncs.com and for names of the local internet.
 
 It looks at a connection's first bytes without taking them: a TLS hello is decrypted, a CONNECT is answered and looked at again,
-anything else is HTTP (also in the absolute form that proxies get). Hosts other than the cloud's own are refused: behind this
-door nothing leaves the machine.
+anything else is HTTP (also in the absolute form that proxies get). Names that Cloud DNS knows are led to their addresses; other
+hosts are refused: behind this door nothing leaves the machine.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ from uvicorn.server import ServerState
 
 from haechi.cloud.authority import DOMAIN
 from haechi.cloud.gateway import Gateway, Receive, Scope, Send
+from haechi.cloud.internet import Internet
 
 log = logging.getLogger("haechi.door")
 FIRST_BYTES_SECONDS = 30
 HEAD_LIMIT = 8192  # bytes of a CONNECT request
 TLS_HANDSHAKE = 0x16
+ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 REFUSED = b"HTTP/1.1 403 Forbidden\r\ncontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
-WHY = b"haechi: only the local cloud is reachable through this door. Put other hosts into NO_PROXY.\n"
+SILENT = b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+WHY = b"haechi: only the local cloud and its domains are reachable through this door. Put other hosts into NO_PROXY.\n"
 
 
 def is_ours(host: str) -> bool:
@@ -35,11 +38,19 @@ def is_ours(host: str) -> bool:
     return name in ("", "localhost", "::1") or name.startswith("127.") or name == DOMAIN or name.endswith(f".{DOMAIN}")
 
 
-class Door:
-    """Listens on 127.0.0.1:port and hands every request to the gateway."""
+def _parted(host: str, port: int) -> tuple[str, int]:
+    """Name and port of host or host:port; port 0 for what is none."""
+    name, colon, text = host.partition(":")
+    if not colon:
+        return name, port
+    return name, int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
 
-    def __init__(self, gateway: Gateway, context: ssl.SSLContext, port: int) -> None:
-        self._gateway = gateway
+
+class Door:
+    """Listens on 127.0.0.1:port and hands every request to the gateway, or to the local internet."""
+
+    def __init__(self, gateway: Gateway, internet: Internet, context: ssl.SSLContext, port: int) -> None:
+        self._gateway, self._internet = gateway, internet
         self._context = context
         self._config = uvicorn.Config(
             self._app, interface="asgi3", lifespan="off", log_config=None, access_log=False, timeout_keep_alive=75
@@ -66,6 +77,7 @@ class Door:
             self._listener.close()
             for task in list(self._tasks):
                 task.cancel()
+            await self._internet.close()
             for protocol in list(self._state.connections):
                 protocol.shutdown()
             if self._state.tasks:
@@ -77,11 +89,13 @@ class Door:
         try:
             async with asyncio.timeout(FIRST_BYTES_SECONDS):
                 first = await _peek(connection, 8)
-                if first == b"CONNECT ":
-                    if not await self._tunnel(connection):
-                        return
+                host = await self._asked(connection) if first == b"CONNECT " else ""
+                if host and is_ours(host):
+                    await asyncio.get_running_loop().sock_sendall(connection, ESTABLISHED)
                     first = await _peek(connection, 1)
-            if first:
+            if host and not is_ours(host):
+                await self._tunnel(connection, host)
+            elif first:
                 secure = self._context if first[0] == TLS_HANDSHAKE else None
                 loop = asyncio.get_running_loop()
                 await loop.connect_accepted_socket(lambda: HttpToolsProtocol(self._config, self._state, {}), connection, ssl=secure)
@@ -92,27 +106,44 @@ class Door:
             if not handed:
                 connection.close()
 
-    async def _tunnel(self, connection: socket.socket) -> bool:
-        """Answer a CONNECT; True when the client may go on inside it."""
+    async def _asked(self, connection: socket.socket) -> str:
+        """The host:port of a CONNECT; "?" for what is none."""
         loop = asyncio.get_running_loop()
         head = b""
         while b"\r\n\r\n" not in head and len(head) < HEAD_LIMIT:
             part = await loop.sock_recv(connection, HEAD_LIMIT)
             if not part:
-                return False
+                raise ConnectionError("it ended within its first line")
             head += part
         words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
-        if len(words) == 3 and is_ours(words[1]):
-            await loop.sock_sendall(connection, b"HTTP/1.1 200 Connection established\r\n\r\n")
-            return True
-        await loop.sock_sendall(connection, REFUSED % (len(WHY), WHY))
-        return False
+        return words[1] if len(words) == 3 and words[1] else "?"
+
+    async def _tunnel(self, connection: socket.socket, host: str) -> None:
+        """To a name of the local internet; a refusal for any other."""
+        name, port = _parted(host, 443)
+        address = self._internet.address_of(name) if port else ""
+        loop = asyncio.get_running_loop()
+        if not address:
+            await loop.sock_sendall(connection, REFUSED % (len(WHY), WHY))
+            return
+        try:
+            streams = await self._internet.connect(address, port)
+        except (OSError, TimeoutError):
+            await loop.sock_sendall(connection, SILENT)
+            return
+        await loop.sock_sendall(connection, ESTABLISHED)
+        await self._internet.splice(connection, streams)
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The gateway, for requests that are meant for it."""
         host = next((v.decode("latin-1") for k, v in scope["headers"] if k == b"host"), "")
         if is_ours(host):
             await self._gateway(scope, receive, send)
+            return
+        name, port = _parted(host, 80)
+        address = self._internet.address_of(name) if port else ""
+        if address:
+            await self._internet.forward(scope, receive, send, address, port)
             return
         await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]})
         await send({"type": "http.response.body", "body": WHY})

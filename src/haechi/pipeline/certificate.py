@@ -44,6 +44,16 @@ def page_certificate(directory: Path, domain: str) -> tuple[str, str]:
     return chain.read_text(), key.read_text()
 
 
+def trust_in_tools(directory: Path, bundle: Path) -> None:
+    """Add the page's authority to those that tools of a haechi shell trust; the server does so, too, whenever it starts."""
+    text, authority = bundle.read_text(), directory / "ca.pem"
+    if authority.exists() and authority.read_text() not in text:
+        temporary = bundle.with_suffix(".tmp")
+        temporary.write_text(text + authority.read_text())
+        temporary.chmod(0o644)
+        temporary.replace(bundle)
+
+
 def trust(directory: Path) -> ssl.SSLContext:
     """How a visitor checks the page's certificate: the system's authorities, and ca.pem if it is there."""
     context = ssl.create_default_context()

@@ -12,7 +12,7 @@ from haechi.clients.aliyun import vendor_credentials
 from haechi.clients.tfe import Resource, Tfe
 from haechi.clients.tfe_policies import ensure_policy_set, find_policy_set
 from haechi.pipeline import tfe as server
-from haechi.pipeline.certificate import page_certificate
+from haechi.pipeline.certificate import page_certificate, trust_in_tools
 from haechi.pipeline.golden import vault_token
 from haechi.pipeline.run import REMOTE_PARTS, Run, operator_key
 from haechi.pipeline.vault import client
@@ -93,6 +93,8 @@ def _page(target: Target, tfe: Tfe, workspace: str) -> Iterator[dict[str, Any]]:
         yield {**_variable(key, value), "once": True}
     zone, host = (there.get(key) or value for key, value in PAGE.items())
     certificate, key = page_certificate(target.edge_home, f"{host}.{zone}")
+    if target.local:
+        trust_in_tools(target.edge_home, target.bundle)
     yield _variable("certificate", certificate)
     yield _variable("private_key", key, sensitive=True)
 
