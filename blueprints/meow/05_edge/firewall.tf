@@ -63,7 +63,7 @@ resource "alicloud_cloud_firewall_control_policy" "origin_from_operator" {
   destination_type = "net"
   proto            = "TCP"
   dest_port_type   = "port"
-  dest_port        = "80/80"
+  dest_port        = "0/0"
   release          = "true"
   depends_on       = [alicloud_cloud_firewall_control_policy.origin_from_waf]
 }

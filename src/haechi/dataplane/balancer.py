@@ -251,9 +251,8 @@ class Balancers:
         """One caller at a time, and one kind of error for whatever the kernel refuses."""
         with self._lock:
             try:
-                yield
-            except OSError as error:
-                raise kernel.KernelError(str(error)) from error
+                with kernel.refusals():
+                    yield
             finally:
                 with contextlib.suppress(OSError):  # others still use it, or it was never made
                     cgroup_root(f"{self._site.prefix}-helpers").rmdir()

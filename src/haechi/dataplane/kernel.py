@@ -9,7 +9,8 @@ import ctypes
 import os
 import subprocess
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +22,15 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 class KernelError(RuntimeError):
     """The kernel refused; the message is the tool's own."""
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """One kind of error for whatever the kernel refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise KernelError(str(error)) from error
 
 
 def run(*command: str, stdin: str | None = None, timeout: float = 60) -> str:

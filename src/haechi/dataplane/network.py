@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
@@ -51,7 +50,7 @@ class Networks:
         Live connections stay, except those the plan's rules forbid. Stops at the first network that fails; applying the plan
         before then brings everything back.
         """
-        with self._turn():
+        with self._lock, kernel.refusals():
             if not self._machine_ready:
                 machine.apply_machine(self._site)
                 self._machine_ready = True
@@ -64,7 +63,7 @@ class Networks:
 
     def attach(self, plan: Plan, host_id: str) -> None:
         """Connect a host's port to the namespace just made for it. The plan's network must have been applied."""
-        with self._turn():
+        with self._lock, kernel.refusals():
             host = plan.hosts[host_id]
             applied = self._applied.get(host.port.network)
             plug = self._plug(plan, host)
@@ -76,7 +75,7 @@ class Networks:
 
     def allow_mirror(self, addresses: Iterable[str]) -> None:
         """Let hosts without a public address reach these package mirrors, from now on and in every network."""
-        with self._turn():
+        with self._lock, kernel.refusals():
             mirrors = self._read_mirrors()
             if new := {address for address in addresses if _usable(address, self._site)} - mirrors:
                 mirrors |= new
@@ -88,7 +87,7 @@ class Networks:
 
     def inspect(self, plan: Plan) -> list[Fault]:
         """What in the kernel differs from the plan. Changes nothing."""
-        with self._turn():
+        with self._lock, kernel.refusals():
             extra = self._registered() - plan.networks.keys()
             faults = [Fault("orphan", id, f"Network {id} is not in the plan") for id in sorted(extra)]
             faults += machine.inspect_machine(self._site)
@@ -99,28 +98,19 @@ class Networks:
 
     def repair(self, plan: Plan) -> None:
         """Apply the plan as if nothing were known about the kernel."""
-        with self._turn():
+        with self._lock, kernel.refusals():
             self._applied.clear()
             self._publics, self._machine_ready = None, False
             self.apply(plan)
 
     def destroy(self) -> None:
         """Remove every network of this site, known or left over, and give the machine its own settings back."""
-        with self._turn():
+        with self._lock, kernel.refusals():
             for id in self._registered():
                 self._remove(id)
             machine.destroy_machine(self._site)
             self._mirror_file.unlink(missing_ok=True)
             self._mirrors, self._plan, self._publics, self._machine_ready = None, Plan(), None, False
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """One caller at a time, and one kind of error for whatever the kernel refuses."""
-        with self._lock:
-            try:
-                yield
-            except OSError as error:
-                raise kernel.KernelError(str(error)) from error
 
     # one network
 

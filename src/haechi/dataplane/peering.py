@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
@@ -47,7 +46,7 @@ class Peerings:
 
     def apply(self, plan: Plan) -> None:
         """Make namespaces, links, routes and rules match. Policies change all at once; connections that they forbid are cut."""
-        with self._turn():
+        with self._lock, kernel.refusals():
             for id in self._registered() - plan.peerings.keys():
                 self._remove(id)
             for peering in plan.peerings.values():
@@ -72,7 +71,7 @@ class Peerings:
 
     def inspect(self, plan: Plan) -> list[Fault]:
         """What in the kernel differs from the plan. Changes nothing."""
-        with self._turn():
+        with self._lock, kernel.refusals():
             faults = [Fault("orphan", id, f"Peering {id} is not in the plan") for id in sorted(self._registered() - plan.peerings.keys())]
             for peering in plan.peerings.values():
                 cidrs = self._cidrs(plan, peering)
@@ -81,23 +80,15 @@ class Peerings:
 
     def repair(self, plan: Plan) -> None:
         """Apply the plan as if nothing were known about the kernel."""
-        with self._turn():
+        with self._lock, kernel.refusals():
             self._applied.clear()
             self.apply(plan)
 
     def destroy(self) -> None:
         """Remove every peering of this site, known or left over."""
-        with self._turn():
+        with self._lock, kernel.refusals():
             for id in self._registered():
                 self._remove(id)
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        with self._lock:
-            try:
-                yield
-            except OSError as error:
-                raise kernel.KernelError(str(error)) from error
 
     @property
     def _table(self) -> str:

@@ -139,6 +139,8 @@ def _frontend(scrubber: Scrubber, scheme: str, port: int, directory: Path, files
     exact = {front.domain: front_name(front) for front in fronts if not front.domain.startswith("*.")}
     below = {front.domain[1:]: front_name(front) for front in fronts if front.domain.startswith("*.")}
     name = f"{scheme}_{port}"
+    asked = any(front.challenge == "always" or any(rule.action == "challenge" for rule in front.frequencies) for front in fronts)
+    needed = "" if asked else " if attacked"  # a visitor's token costs a hash
     files[f"{name}.exact.map"] = "".join(f"{key} {value}\n" for key, value in sorted(exact.items()))
     files[f"{name}.below.map"] = "".join(f"{key} {value}\n" for key, value in sorted(below.items()))
     lines = [
@@ -153,12 +155,12 @@ def _frontend(scrubber: Scrubber, scheme: str, port: int, directory: Path, files
         "  http-request set-var(txn.front) var(txn.exact) if { var(txn.exact) -m found }",
         "  http-request deny deny_status 503 unless { var(txn.front) -m found }",
         "  http-request track-sc1 var(txn.front) table st_front",
-        "  http-request set-var(txn.bucket) date,div(3600)",
-        '  http-request set-var-fmt(txn.seed) "%[src]|%[req.hdr(user-agent)]|%[var(txn.bucket)]"',
-        f"  http-request set-var(txn.token) var(txn.seed),hmac(sha256,{scrubber.secret or 'aGFlY2hp'}),hex,lower",
-        "  http-request set-var(txn.kept) req.cook(hx_challenge)",
-        "  acl answered var(txn.kept),strcmp(txn.token) -m int eq 0",
         f"  acl attacked var(txn.front) -m str -f {directory}/{ATTACKED}",
+        f"  http-request set-var(txn.bucket) date,div(3600){needed}",
+        f'  http-request set-var-fmt(txn.seed) "%[src]|%[req.hdr(user-agent)]|%[var(txn.bucket)]"{needed}',
+        f"  http-request set-var(txn.token) var(txn.seed),hmac(sha256,{scrubber.secret or 'aGFlY2hp'}),hex,lower{needed}",
+        f"  http-request set-var(txn.kept) req.cook(hx_challenge){needed}",
+        "  acl answered var(txn.kept),strcmp(txn.token) -m int eq 0",
     ]
     for front in fronts:
         lines += _guards(front, scheme, directory, files)

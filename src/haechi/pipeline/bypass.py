@@ -12,6 +12,7 @@ from typing import Any
 
 from haechi.clients.aliyun import Aliyun
 from haechi.pipeline.cloud import CLOUDFW, DDOSCOO, WAF, connect
+from haechi.pipeline.failure import Failure
 from haechi.pipeline.run import Run
 
 HEADER, RULE, SCENE = "X-Edge-Token", "haechi: only through Anti-DDoS", "custom_acl"
@@ -33,8 +34,10 @@ def admit_waf(run: Run, book: str, instance: str) -> None:
     """Write a WAF instance's addresses into the book of those that may visit the load balancer."""
     client = connect(run.target)
     addresses = client.call("waf-openapi", WAF, "DescribeWafSourceIpSegment", {"InstanceId": instance})["WafSourceIp"]["IPv4"]
-    books = client.call("cloudfw", CLOUDFW, "DescribeAddressBook", {"GroupType": "ip", "CurrentPage": 1, "PageSize": 50})["Acls"]
-    there = next(one for one in books if one["GroupUuid"] == book)
+    books = client.call("cloudfw", CLOUDFW, "DescribeAddressBook", {"GroupType": "ip", "CurrentPage": 1, "PageSize": 100})["Acls"]
+    there = next((one for one in books if one["GroupUuid"] == book), None)
+    if there is None:
+        raise Failure(f"The address book {book} of 05_edge is gone.", "Run `haechi up` again.")
     if sorted(there["AddressList"]) != sorted(addresses):
         given = {"GroupUuid": book, "GroupName": there["GroupName"], "Description": there["Description"]}
         client.call("cloudfw", CLOUDFW, "ModifyAddressBook", {**given, "AddressList": ",".join(addresses)})
