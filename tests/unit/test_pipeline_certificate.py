@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from haechi.pipeline import certificate
-from haechi.pipeline.certificate import page_certificate
+from haechi.pipeline.certificate import page_certificate, trust_in_tools
 from haechi.pipeline.failure import Failure
 
 
@@ -57,3 +57,15 @@ def test_a_pair_of_ones_own_is_taken_as_it_is_or_refused(tmp_path: Path) -> None
     (tmp_path / "edge" / "page.pem").write_text("x")
     with pytest.raises(Failure, match="holds no certificate"):
         page_certificate(tmp_path / "edge", "cat.meow.test")
+
+
+def test_tools_trust_it_once(tmp_path: Path) -> None:
+    directory, bundle = tmp_path / "edge", tmp_path / "ca-bundle.pem"
+    page_certificate(directory, "cat.test")
+    trust_in_tools(directory, bundle)
+    assert not bundle.exists()  # the server makes it, with this authority in it
+    bundle.write_text("others\n")
+    for _ in range(2):
+        trust_in_tools(directory, bundle)
+        assert bundle.read_text() == "others\n" + (directory / "ca.pem").read_text() and bundle.stat().st_mode & 0o777 == 0o644
+    assert openssl("verify", "-CAfile", bundle, directory / "page.pem").returncode == 0

@@ -46,8 +46,11 @@ def page_certificate(directory: Path, domain: str) -> tuple[str, str]:
 
 def trust_in_tools(directory: Path, bundle: Path) -> None:
     """Add the page's authority to those that tools of a haechi shell trust; the server does so, too, whenever it starts."""
-    text, authority = bundle.read_text(), directory / "ca.pem"
-    if authority.exists() and authority.read_text() not in text:
+    authority = directory / "ca.pem"
+    if not (authority.exists() and bundle.exists()):
+        return
+    text = bundle.read_text()
+    if authority.read_text() not in text:
         temporary = bundle.with_suffix(".tmp")
         temporary.write_text(text + authority.read_text())
         temporary.chmod(0o644)
