@@ -1,4 +1,4 @@
-"""Figures of the edge: policies of Cloud Firewall, requests through longer chains, a rule's way to its effect, memory."""
+"""Figures of the edge: policies of Cloud Firewall, requests through longer chains, a rule's way to its effect."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
-from haechi.dataplane import kernel
 from haechi.dataplane.plan import Plan, Policy
 from haechi.dataplane.waf_plan import Condition, WafRule
-from tests.bench.bench import pss_kib
 from tests.bench.chains import chain_figures
 from tests.bench.floods import flood_figures
-from tests.packets.waflab import ID, WafLab
+from tests.packets.waflab import WafLab
 from tests.packets.walllab import WallLab
 
 SECONDS = 3.0
@@ -56,7 +54,7 @@ def wall_figures(folder: Path) -> dict[str, object]:
 
 
 def waf_figures(folder: Path) -> dict[str, object]:
-    """Requests per second and milliseconds with the core rules off, watching and blocking; a rule to its effect; memory."""
+    """Requests per second and milliseconds with the core rules off, watching and blocking; a rule to its effect."""
     folder.mkdir()
     lab = WafLab(folder)
     try:
@@ -66,9 +64,6 @@ def waf_figures(folder: Path) -> dict[str, object]:
             lab.apply(lab.domain(mode=mode))
             found[f"through WAF, core rules {mode}, requests/s, p50 ms, p99 ms"] = _load(f"http://{lab.address}")
         found["custom rule to its effect, s, median of 7"] = _effect(lab)
-        pid = int(kernel.run("cat", str(lab.site.run / "wafs" / ID / "nginx.pid")))
-        family = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
-        found["WAF, PSS MiB"] = round(sum(pss_kib(one) for one in family) / 1024, 1)
         return found
     finally:
         lab.down()
