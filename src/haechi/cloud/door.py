@@ -38,14 +38,6 @@ def is_ours(host: str) -> bool:
     return name in ("", "localhost", "::1") or name.startswith("127.") or name == DOMAIN or name.endswith(f".{DOMAIN}")
 
 
-def _parted(host: str, port: int) -> tuple[str, int]:
-    """Name and port of host or host:port; port 0 for what is none."""
-    name, colon, text = host.partition(":")
-    if not colon:
-        return name, port
-    return name, int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
-
-
 class Door:
     """Listens on 127.0.0.1:port and hands every request to the gateway, or to the local internet."""
 
@@ -118,10 +110,16 @@ class Door:
         words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
         return words[1] if len(words) == 3 and words[1] else "?"
 
+    def _way(self, host: str, port: int) -> tuple[str, int]:
+        """Address and port behind a host (which has this port then) or host:port of the local internet; "" for any other."""
+        name, colon, text = host.partition(":")
+        if colon:
+            port = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
+        return self._internet.address_of(name) if port else "", port
+
     async def _tunnel(self, connection: socket.socket, host: str) -> None:
         """To a name of the local internet; a refusal for any other."""
-        name, port = _parted(host, 443)
-        address = self._internet.address_of(name) if port else ""
+        address, port = self._way(host, 443)
         loop = asyncio.get_running_loop()
         if not address:
             await loop.sock_sendall(connection, REFUSED % (len(WHY), WHY))
@@ -140,8 +138,7 @@ class Door:
         if is_ours(host):
             await self._gateway(scope, receive, send)
             return
-        name, port = _parted(host, 80)
-        address = self._internet.address_of(name) if port else ""
+        address, port = self._way(host, 80)
         if address:
             await self._internet.forward(scope, receive, send, address, port)
             return

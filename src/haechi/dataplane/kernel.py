@@ -6,6 +6,7 @@ Every function raises `KernelError` with the command's own words when the kernel
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import subprocess
 import threading
@@ -54,6 +55,14 @@ def nft(ruleset: str, netns: str = "") -> None:
     """Load a ruleset atomically: all of it or nothing."""
     prefix = ("ip", "netns", "exec", netns) if netns else ()
     run(*prefix, "nft", "-f", "-", stdin=ruleset)
+
+
+def counters(table: str, netns: str = "") -> dict[str, tuple[int, int]]:
+    """Packets and bytes of the named counters of a table ("ip hx0w")."""
+    prefix = ("ip", "netns", "exec", netns) if netns else ()
+    listing = json.loads(run(*prefix, "nft", "-j", "list", "counters", "table", *table.split()))
+    found = (item["counter"] for item in listing["nftables"] if "counter" in item)
+    return {counter["name"]: (counter["packets"], counter["bytes"]) for counter in found}
 
 
 def netns_exists(name: str) -> bool:

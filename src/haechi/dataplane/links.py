@@ -108,7 +108,7 @@ def apply_links(site: Site, links: Links) -> None:
         if "net0" in there.seen.links:
             wiring.unlink("net0", netns)
         if inode:
-            _connect(netns, network, ways.link, inode)
+            connect(netns, "net0", network, ways.link, inode)
     routes = {route for route in there.seen.routes if route.endswith(" dev net0")}
     up = ["link set net0 up", f"neigh replace {OUTER} lladdr {OUTER_MAC} dev net0 nud permanent"] if inode else []
     kernel.ip(
@@ -127,7 +127,7 @@ def apply_links(site: Site, links: Links) -> None:
             *(f"route del {route}" for route in sorted(there.network - ways.network.keys()) if there.connected(inode)),
             netns=network,
         )
-        _settle(ways.link, network)
+        settle(ways.link, network)
 
 
 def _apply_uplink(site: Site, links: Links, ways: _Ways, there: _There) -> None:
@@ -145,17 +145,18 @@ def _apply_uplink(site: Site, links: Links, ways: _Ways, there: _There) -> None:
         )
 
 
-def _connect(netns: str, network: str, link: str, inode: int) -> None:
+def connect(netns: str, device: str, network: str, link: str, inode: int) -> None:
+    """A link from `device` in a namespace to `link` in a network's, whose inode becomes its alias; one of that name there goes."""
     if link in wiring.names(network):
         wiring.unlink(link, network)
     kernel.ip(
-        f"link add net0 address {INNER_MAC} type veth peer name {link} address {OUTER_MAC} netns {network}",
-        f"link set net0 alias {inode}",
+        f"link add {device} address {INNER_MAC} type veth peer name {link} address {OUTER_MAC} netns {network}",
+        f"link set {device} alias {inode}",
         netns=netns,
     )
 
 
-def _settle(link: str, network: str, seconds: float = 1.0) -> None:
+def settle(link: str, network: str, seconds: float = 1.0) -> None:
     """No source check on the network's end. A link of its name that is still going away hides the parameter for an instant."""
     deadline = time.monotonic() + seconds
     while True:

@@ -6,13 +6,12 @@ is from its ranges. The far end of a link says in its alias which namespace it l
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-from haechi.dataplane import flows, kernel, machine, ruleset, wall_rules, wiring
+from haechi.dataplane import flows, kernel, links, machine, ruleset, wall_rules, wiring
 from haechi.dataplane.links import INNER, INNER_MAC, OUTER, OUTER_MAC
 from haechi.dataplane.plan import Fault, Peering, Plan
 from haechi.dataplane.ruleset import Ruleset
@@ -58,14 +57,13 @@ class Peerings:
         with self._lock:
             guarded = [one.peering for one in self._applied.values() if one.peering.guarded and one.peering.policies]
         for peering in guarded:
-            inside = ("ip", "netns", "exec", self._site.netns(peering.id))
+            netns = self._site.netns(peering.id)
             try:
-                listing = json.loads(kernel.run(*inside, "nft", "-j", "list", "counters", "table", "ip", self._table))
+                counted = kernel.counters(f"ip {wall_rules.table_name(self._site.prefix)}", netns)
             except kernel.KernelError:
-                if kernel.netns_exists(self._site.netns(peering.id)):
+                if kernel.netns_exists(netns):
                     raise
                 continue  # it went meanwhile
-            counted = {c["name"]: (c["packets"], c["bytes"]) for item in listing["nftables"] if (c := item.get("counter"))}
             found |= {p.id: counted[name] for p in peering.policies if (name := wall_rules.counter_of(p)) in counted}
         return found
 
@@ -89,10 +87,6 @@ class Peerings:
         with self._lock, kernel.refusals():
             for id in self._registered():
                 self._remove(id)
-
-    @property
-    def _table(self) -> str:
-        return wall_rules.table_name(self._site.prefix)
 
     def _apply(self, peering: Peering, cidrs: tuple[tuple[str, ...], tuple[str, ...]]) -> None:
         netns, inodes = self._site.netns(peering.id), self._inodes(peering)
@@ -127,13 +121,7 @@ class Peerings:
         if seen.links.get(device) != str(inode):
             if device in seen.links:
                 wiring.unlink(device, netns)
-            if link in wiring.names(network):
-                wiring.unlink(link, network)
-            kernel.ip(
-                f"link add {device} address {INNER_MAC} type veth peer name {link} address {OUTER_MAC} netns {network}",
-                f"link set {device} alias {inode}",
-                netns=netns,
-            )
+            links.connect(netns, device, network, link, inode)
         kernel.ip(
             f"link set {device} up",
             f"neigh replace {OUTER} lladdr {OUTER_MAC} dev {device} nud permanent",
@@ -149,7 +137,7 @@ class Peerings:
             *(f"route del {route}" for route in self._stray(wiring.read_routes(network), link, INNER, wanted)),
             netns=network,
         )
-        kernel.sysctl([(f"net/ipv4/conf/{link}/rp_filter", "0")], netns=network)
+        links.settle(link, network)
 
     def _stray(self, routes: frozenset[str], device: str, via: str, cidrs: tuple[str, ...]) -> list[str]:
         kept = {f"{cidr} via {via} dev {device}" for cidr in cidrs}

@@ -50,9 +50,7 @@ class Scrubbers(Fleet[Scrubber]):
         if scrubber is None:
             raise kernel.KernelError(f"there is no scrubber {id}")
         netns = self._site.netns(id)
-        listing = json.loads(kernel.run("ip", "netns", "exec", netns, "nft", "-j", "list", "counters", "table", *TABLE.split()))
-        found = [item["counter"] for item in listing["nftables"] if "counter" in item]
-        drops = {c["name"].removeprefix("d_"): (int(c["packets"]), int(c["bytes"])) for c in found if c["name"].startswith("d_")}
+        drops = {name.removeprefix("d_"): count for name, count in kernel.counters(TABLE, netns).items() if name.startswith("d_")}
         device = json.loads(kernel.run("ip", "-n", netns, "-j", "-s", "link", "show", "up0"))[0]["stats64"]
         came, went = device["rx"], device["tx"]
         counts = (came["bytes"], went["bytes"], came["packets"], went["packets"])

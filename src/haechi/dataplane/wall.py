@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 
@@ -63,8 +62,7 @@ class InternetFirewall:
         with self._lock:
             if not self._wall.protected or not self._wall.policies:
                 return {}
-            listing = json.loads(kernel.run("nft", "-j", "list", "counters", "table", "ip", self._table))
-            counted = {c["name"]: (c["packets"], c["bytes"]) for item in listing["nftables"] if (c := item.get("counter"))}
+            counted = kernel.counters(f"ip {self._table}")
             names = {wall_rules.counter_of(policy): policy.id for policy in self._wall.policies}
             return {names[name]: count for name, count in counted.items() if name in names}
 

@@ -11,7 +11,7 @@ from haechi.clients.aliyun import Aliyun, ApiError, vendor_credentials
 from haechi.settings import Target
 
 ECS, VPC, SLB, STS = "2014-05-26", "2016-04-28", "2014-05-15", "2015-04-01"
-DDOSCOO, WAF, CLOUDFW = "2020-01-01", "2021-10-01", "2017-12-07"
+DDOSCOO, WAF, CLOUDFW, ALIDNS = "2020-01-01", "2021-10-01", "2017-12-07", "2015-01-09"
 GONE_SECONDS = 60.0
 PRODUCTS = ("ecs", "vpc", "slb", "ram", "sts", "location", "bssopenapi", "ddoscoo", "alidns", "cloudfw", "waf_openapi")
 

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from haechi.clients.aliyun import Aliyun
-from haechi.pipeline.cloud import ECS, SLB, VPC, connect, every, wait_gone
+from haechi.pipeline.cloud import ALIDNS, CLOUDFW, DDOSCOO, ECS, SLB, VPC, WAF, connect, every, wait_gone
 from haechi.settings import Target
-
-ALIDNS, DDOSCOO, CLOUDFW, WAF = "2015-01-09", "2020-01-01", "2017-12-07", "2021-10-01"
 
 
 @dataclass(frozen=True)

@@ -87,11 +87,13 @@ class Cloud:
                 return None
             raise
 
-    def pages(self, product: str, action: str, params: Mapping[str, Any], *path: str, size: int = 50) -> Iterator[dict[str, Any]]:
-        """All items, at this path of each answer, of a reading action that counts pages."""
+    def pages(
+        self, product: str, action: str, params: Mapping[str, Any], *path: str, size: int = 50, counter: str = "PageNumber"
+    ) -> Iterator[dict[str, Any]]:
+        """All items, at this path of each answer, of a reading action that counts pages by this parameter."""
         number = 1
         while True:
-            page = items(self.call(product, action, {**params, "PageNumber": number, "PageSize": size}), *path)
+            page = items(self.call(product, action, {**params, counter: number, "PageSize": size}), *path)
             yield from page
             if len(page) < size:
                 return

@@ -174,14 +174,8 @@ def _create_book(cloud: Cloud, d: Data) -> None:
 
 
 def _read_book(cloud: Cloud, d: Data) -> None:
-    number = 1
-    while True:
-        params = {"GroupType": "all", "CurrentPage": number, "PageSize": 50}
-        found = cloud.call("cloudfw", "DescribeAddressBook", params).get("Acls") or []
-        book = next((book for book in found if book["GroupUuid"] == d.id), None)
-        if book is not None or len(found) < 50:
-            break
-        number += 1
+    books = cloud.pages("cloudfw", "DescribeAddressBook", {"GroupType": "all"}, "Acls", counter="CurrentPage")
+    book = next((book for book in books if book["GroupUuid"] == d.id), None)
     if book is None:
         d.id = ""
         return

@@ -66,11 +66,11 @@ def join_resource_group(cloud: Cloud, d: Data, resource_type: str) -> None:
         cloud.call("ecs", "JoinResourceGroup", params)
 
 
-# Arguments of nearly every data source.
+# Arguments of every data source, and of nearly every one.
+IDS: Fields = {"ids": optional(STRINGS, computed=True), "output_file": optional()}
 FILTERS: Fields = {
-    "ids": optional(STRINGS, computed=True),
+    **IDS,
     "name_regex": optional(check=is_regex),
-    "output_file": optional(),
     "enable_details": optional(BOOL),
 }
 

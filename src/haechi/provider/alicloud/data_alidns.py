@@ -8,12 +8,10 @@ from __future__ import annotations
 import re
 
 from haechi.provider.alicloud.cloud import Cloud, items
-from haechi.provider.alicloud.common import TAGS, finish, matching, read_tags
+from haechi.provider.alicloud.common import IDS, TAGS, finish, matching, read_tags
 from haechi.provider.resource import Data, DataSource
-from haechi.provider.schema import Fields, computed, is_regex, objects, one_of, optional, required
+from haechi.provider.schema import computed, is_regex, objects, one_of, optional, required
 from haechi.provider.types import BOOL, NUMBER, STRING, STRING_MAP, STRINGS
-
-_IDS: Fields = {"ids": optional(STRINGS, computed=True), "output_file": optional()}
 
 
 def _read_domains(cloud: Cloud, d: Data) -> None:
@@ -32,7 +30,7 @@ def _read_domains(cloud: Cloud, d: Data) -> None:
 
 DOMAINS = DataSource(
     {
-        **_IDS,
+        **IDS,
         "name_regex": optional(check=is_regex),
         **{name: optional() for name in ("lang", "group_id", "resource_group_id")},
         "tags": TAGS,
@@ -88,7 +86,7 @@ def _read_records(cloud: Cloud, d: Data) -> None:
 
 RECORDS = DataSource(
     {
-        **_IDS,
+        **IDS,
         "domain_name": required(),
         **{name: optional() for name in _RECORD_SENT.values()},
         "status": optional(check=lambda v: one_of("ENABLE", "DISABLE")(v.upper())),

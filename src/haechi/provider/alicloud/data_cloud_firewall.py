@@ -53,16 +53,6 @@ INSTANCES = DataSource(
 )
 
 
-def _pages(cloud: Cloud, action: str, params: dict[str, Any], collection: str) -> list[dict[str, Any]]:
-    """All items of an action that calls its pages CurrentPage."""
-    found: list[dict[str, Any]] = []
-    while True:
-        page = items(cloud.call("cloudfw", action, {**params, "CurrentPage": len(found) // PAGE + 1, "PageSize": PAGE}), collection)
-        found += page
-        if len(page) < PAGE:
-            return found
-
-
 _POLICY = {
     "acl_action": "AclAction",
     "acl_uuid": "AclUuid",
@@ -105,7 +95,9 @@ _ASKED = {
 
 
 def _read_policies(cloud: Cloud, d: Data) -> None:
-    found = _pages(cloud, "DescribeControlPolicy", {wire: d[name] for wire, name in _ASKED.items()}, "Policys")
+    found = cloud.pages(
+        "cloudfw", "DescribeControlPolicy", {wire: d[name] for wire, name in _ASKED.items()}, "Policys", counter="CurrentPage"
+    )
     results = [{"id": f"{item['AclUuid']}:{item['Direction']}", **_policy(item)} for item in found]
     finish(d, "policies", results, [str(result["id"]) for result in results])
 
@@ -133,7 +125,8 @@ POLICIES = DataSource(
 
 
 def _read_books(cloud: Cloud, d: Data) -> None:
-    found = _pages(cloud, "DescribeAddressBook", {"GroupType": d["group_type"], "ContainPort": d["contain_port"]}, "Acls")
+    params = {"GroupType": d["group_type"], "ContainPort": d["contain_port"]}
+    found = cloud.pages("cloudfw", "DescribeAddressBook", params, "Acls", counter="CurrentPage")
     wanted = set(d["ids"] or ())
     results = [
         {

@@ -8,12 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from haechi.provider.alicloud.cloud import Cloud, items
-from haechi.provider.alicloud.common import finish, matching
+from haechi.provider.alicloud.common import IDS, finish, matching
 from haechi.provider.resource import Data, DataSource
-from haechi.provider.schema import Fields, computed, is_regex, objects, optional, required
+from haechi.provider.schema import computed, is_regex, objects, optional, required
 from haechi.provider.types import BOOL, NUMBER, STRING, STRINGS, list_of, object_of
-
-_IDS: Fields = {"ids": optional(STRINGS, computed=True), "output_file": optional()}
 
 
 def _read_waf_instances(cloud: Cloud, d: Data) -> None:
@@ -87,7 +85,7 @@ def _waf_domain(cloud: Cloud, instance: str, item: dict[str, Any], detailed: boo
 
 WAF_DOMAINS = DataSource(
     {
-        **_IDS,
+        **IDS,
         "instance_id": required(),
         "domain": optional(),
         "backend": optional(),
@@ -145,7 +143,7 @@ def _read_ddos_instances(cloud: Cloud, d: Data) -> None:
 
 DDOS_INSTANCES = DataSource(
     {
-        **_IDS,
+        **IDS,
         "name_regex": optional(check=is_regex),
         "names": computed(STRINGS),
         "instances": objects(**{name: STRING if name in _TEXTS else NUMBER for name in (*_DDOS, *_SPECS)}),

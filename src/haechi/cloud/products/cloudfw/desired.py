@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from haechi.cloud.products.cloudfw.assets import protected
 from haechi.cloud.products.cloudfw.kinds import ports
-from haechi.cloud.products.cloudfw.lookup import INTERNET, VPC_FIREWALL, book_named, config, policies
+from haechi.cloud.products.cloudfw.lookup import INTERNET, book_named, config, policies, vpc_firewall_of
 from haechi.cloud.store import Resource, View
 from haechi.dataplane.plan import Policy, Wall
 
@@ -19,7 +19,7 @@ def render_wall(view: View) -> Wall:
 
 def render_guard(view: View, peering: str) -> tuple[bool, tuple[Policy, ...], bool]:
     """(whether a VPC firewall is switched on in a connection, its policies, whether it is strict)."""
-    firewall = next(iter(view.find(VPC_FIREWALL, PeeringId=peering)), None)
+    firewall = vpc_firewall_of(view, peering)
     if firewall is None:
         return False, (), False
     released = [policy for policy in policies(view, firewall.id) if policy["Release"] == "true"]

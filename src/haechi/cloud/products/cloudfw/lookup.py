@@ -27,6 +27,11 @@ def policies(view: View, direction: str) -> list[Resource]:
     return sorted(view.find(POLICY, Direction=direction), key=lambda policy: policy["Order"])
 
 
+def policy_at(view: View, direction: str, place: int) -> Resource | None:
+    """The policy that is at a place now."""
+    return next((policy for policy in policies(view, direction) if policy["Order"] == place), None)
+
+
 def get_policy(call: Call, id: str, direction: str = "") -> Resource:
     """Raises ErrorAclNotExist."""
     found = call.view.get(POLICY, id)
@@ -41,6 +46,11 @@ def get_vpc_firewall(call: Call, id: str) -> Resource:
     if found is None:
         raise ApiError("ErrorVpcFirewallNotExist", "The VPC firewall does not exist.", 404)
     return found
+
+
+def vpc_firewall_of(view: View, peering: str) -> Resource | None:
+    """The VPC firewall in a connection."""
+    return next(iter(view.find(VPC_FIREWALL, PeeringId=peering)), None)
 
 
 def get_book(call: Call, id: str) -> Resource:

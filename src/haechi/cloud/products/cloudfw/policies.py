@@ -29,7 +29,7 @@ from haechi.cloud.products.cloudfw.kinds import (
     network,
     ports,
 )
-from haechi.cloud.products.cloudfw.lookup import INTERNET, POLICY, book_named, configure, get_policy, monitor, policies
+from haechi.cloud.products.cloudfw.lookup import INTERNET, POLICY, book_named, configure, get_policy, monitor, policies, policy_at
 from haechi.cloud.products.cloudfw.product import cloudfw
 from haechi.cloud.store import Resource
 from haechi.dataplane.applications import NAMES
@@ -53,7 +53,7 @@ SHOWN = (
 )
 
 
-def check_policy(call: Call, given: dict[str, Any]) -> dict[str, Any]:
+def _check(call: Call, given: dict[str, Any]) -> dict[str, Any]:
     """A policy's values, each as it is kept. Raises InvalidParameter and errors of address books."""
     values = dict(given)
     if "location" in (given["SourceType"], given["DestinationType"]):
@@ -142,14 +142,18 @@ def add_control_policy(
         "Release": Release,
         "RepeatType": RepeatType or "Permanent",
     }
-    values = check_policy(call, given)
-    if len(policies(call.view, Direction)) >= MOST:
+    return {"AclUuid": keep_policy(call, given, NewOrder)}
+
+
+def keep_policy(call: Call, given: dict[str, Any], place: int) -> str:
+    """Keep a new policy at a place of its direction; its id. Raises as `_check`, and ErrorAclCountExceed."""
+    values = _check(call, given)
+    if len(policies(call.view, given["Direction"])) >= MOST:
         raise ApiError("ErrorAclCountExceed", "There are too many policies.")
-    now = int(call.now())
-    id = call.store.new_id("acl")
+    now, id = int(call.now()), call.store.new_id("acl")
     made = call.tx.put(POLICY, id, "", {**values, "Order": 0, "CreatedAt": now, "ModifiedAt": now})
-    order.move(call, made, NewOrder)
-    return {"AclUuid": id}
+    order.move(call, made, place)
+    return id
 
 
 @cloudfw.action("ModifyControlPolicy", Effect.PACKETS)
@@ -196,13 +200,12 @@ def modify_control_policy(
         "Release": Release,
         "RepeatType": RepeatType,
     }
-    values = merge_policy(call, policy, given, ApplicationName, ApplicationNameList)
-    call.tx.change(policy, **{**values, "ModifiedAt": int(call.now())})
+    change_policy(call, policy, given, ApplicationName, ApplicationNameList)
     return {"DryRun": False}
 
 
-def merge_policy(call: Call, policy: Resource, given: dict[str, str], name: str, names: tuple[str, ...]) -> dict[str, Any]:
-    """A policy's values with those that are given in their place. Raises InvalidParameter."""
+def change_policy(call: Call, policy: Resource, given: dict[str, str], name: str, names: tuple[str, ...]) -> None:
+    """Put what is given in place of a policy's values. Raises as `_check`."""
     choices = {
         "AclAction": ("accept", "drop", "log"),
         "DestinationType": ("net", "group", "domain", "location"),
@@ -219,7 +222,7 @@ def merge_policy(call: Call, policy: Resource, given: dict[str, str], name: str,
         values |= {"ApplicationName": name, "ApplicationNameList": names}
     else:
         values["ApplicationName"] = ""
-    return check_policy(call, values)
+    call.tx.change(policy, **{**_check(call, values), "ModifiedAt": int(call.now())})
 
 
 @cloudfw.action("DeleteControlPolicy", Effect.PACKETS)
@@ -322,7 +325,7 @@ def modify_control_policy_position(
     call: Call, Direction: Direction, OldOrder: Order, NewOrder: Order, Lang: Str = "", SourceIp: Str = ""
 ) -> Answer:
     """The same, for the policy that is at a place now."""
-    found = next((policy for policy in policies(call.view, Direction) if policy["Order"] == OldOrder), None)
+    found = policy_at(call.view, Direction, OldOrder)
     if found is None:
         raise missing("OldOrder") if OldOrder < 1 else ApiError("ErrorAclNotExist", "No policy is at that place.", 404)
     order.move(call, found, NewOrder)

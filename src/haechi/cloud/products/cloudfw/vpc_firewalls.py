@@ -10,7 +10,7 @@ from haechi.cloud.jsontext import parse_objects
 from haechi.cloud.paging import page
 from haechi.cloud.params import Choice, Id, Items, Str, Text
 from haechi.cloud.products.cloudfw.kinds import Paged, Rows
-from haechi.cloud.products.cloudfw.lookup import VPC_FIREWALL, get_vpc_firewall, policies
+from haechi.cloud.products.cloudfw.lookup import VPC_FIREWALL, get_vpc_firewall, policies, vpc_firewall_of
 from haechi.cloud.products.cloudfw.product import cloudfw
 from haechi.cloud.products.vpc.peers import PEERING, peering_between, routes_to
 from haechi.cloud.store import Resource
@@ -43,7 +43,7 @@ def create_vpc_firewall_configure(
     peering = peering_between(call.view, LocalVpcId, PeerVpcId)
     if peering is None:
         raise ApiError("ErrorVpcConnectionNotExist", "The VPCs are not connected; connect them with a VPC peering connection.")
-    if call.view.find(VPC_FIREWALL, PeeringId=peering.id):
+    if vpc_firewall_of(call.view, peering.id) is not None:
         raise ApiError("ErrorVpcFirewallExist", "The connection has a VPC firewall already.")
     _check_routes(call, "LocalVpcCidrTableList", LocalVpcCidrTableList, LocalVpcId, peering)
     _check_routes(call, "PeerVpcCidrTableList", PeerVpcCidrTableList, PeerVpcId, peering)
@@ -171,7 +171,7 @@ def describe_vpc_firewall_acl_group_list(
 
 
 def _render(call: Call, peering: Resource) -> dict[str, Any]:
-    firewall = next(iter(call.view.find(VPC_FIREWALL, PeeringId=peering.id)), None)
+    firewall = vpc_firewall_of(call.view, peering.id)
     local, peer = (firewall["LocalVpcId"], firewall["PeerVpcId"]) if firewall else (peering["VpcId"], peering["AcceptingVpcId"])
     return {
         "VpcFirewallId": firewall.id if firewall else "",

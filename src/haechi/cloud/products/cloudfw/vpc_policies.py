@@ -9,8 +9,8 @@ from haechi.cloud.errors import ApiError, invalid, missing
 from haechi.cloud.params import Choice, Id, Str
 from haechi.cloud.products.cloudfw import order
 from haechi.cloud.products.cloudfw.kinds import AclAction, Note, Order, Paged, PortType, Proto, Release, Rows, Seconds, Words
-from haechi.cloud.products.cloudfw.lookup import POLICY, get_policy, get_vpc_firewall, policies
-from haechi.cloud.products.cloudfw.policies import MOST, check_policy, describe_policies, merge_policy
+from haechi.cloud.products.cloudfw.lookup import get_policy, get_vpc_firewall, policies, policy_at
+from haechi.cloud.products.cloudfw.policies import change_policy, describe_policies, keep_policy
 from haechi.cloud.products.cloudfw.product import cloudfw
 
 Side = Annotated[str, Choice(("net", "group"))]
@@ -56,13 +56,8 @@ def create_vpc_firewall_control_policy(
     given |= {"Source": Source, "SourceType": SourceType, "Destination": Destination, "DestinationType": DestinationType}
     given |= {"ApplicationName": ApplicationName, "ApplicationNameList": ApplicationNameList, "DestPort": DestPort}
     given |= {"DestPortGroup": DestPortGroup, "DestPortType": DestPortType, "DomainResolveType": DomainResolveType}
-    values = check_policy(call, {**given, "Release": Release, "RepeatType": RepeatType or "Permanent"})
-    if len(policies(call.view, firewall.id)) >= MOST:
-        raise ApiError("ErrorAclCountExceed", "There are too many policies.")
-    now, id = int(call.now()), call.store.new_id("acl")
-    made = call.tx.put(POLICY, id, "", {**values, "Order": 0, "CreatedAt": now, "ModifiedAt": now})
-    order.move(call, made, NewOrder)
-    return {"AclUuid": id}
+    given |= {"Release": Release, "RepeatType": RepeatType or "Permanent"}
+    return {"AclUuid": keep_policy(call, given, NewOrder)}
 
 
 @cloudfw.action("ModifyVpcFirewallControlPolicy", Effect.PACKETS)
@@ -98,8 +93,7 @@ def modify_vpc_firewall_control_policy(
     given = {"AclAction": AclAction, "Description": Description, "Proto": Proto, "Release": Release, "RepeatType": RepeatType}
     given |= {"Source": Source, "SourceType": SourceType, "Destination": Destination, "DestinationType": DestinationType}
     given |= {"DestPort": DestPort, "DestPortGroup": DestPortGroup, "DestPortType": DestPortType, "DomainResolveType": DomainResolveType}
-    values = merge_policy(call, policy, given, ApplicationName, ApplicationNameList)
-    call.tx.change(policy, **{**values, "ModifiedAt": int(call.now())})
+    change_policy(call, policy, given, ApplicationName, ApplicationNameList)
     return {}
 
 
@@ -147,7 +141,7 @@ def modify_vpc_firewall_control_policy_position(
     elif OldOrder < 1:
         raise missing("AclUuid")
     else:
-        at = next((policy for policy in policies(call.view, firewall.id) if policy["Order"] == OldOrder), None)
+        at = policy_at(call.view, firewall.id, OldOrder)
         if at is None:
             raise invalid("OldOrder", "No policy is at that place.")
         found = at

@@ -8,6 +8,7 @@ from haechi.cloud.action import Answer, Call, Effect
 from haechi.cloud.errors import ApiError, in_use, invalid
 from haechi.cloud.paging import has_tags, iso_second, page_token, tag_dict
 from haechi.cloud.params import Flag, Id, Items, Number, Str, Tags, Text
+from haechi.cloud.products.cloudfw.lookup import vpc_firewall_of
 from haechi.cloud.products.vpc.cidrs import overlapping, vpc_cidrs
 from haechi.cloud.products.vpc.kinds import DEFAULT_GROUP, NO_URL, GroupId
 from haechi.cloud.products.vpc.peers import PEERING, peering_between, peerings_of, routes_to
@@ -98,7 +99,7 @@ def modify_vpc_peer_connection(
 def delete_vpc_peer_connection(call: Call, InstanceId: Id, Force: Flag = False) -> Answer:
     """Force takes the routes to it along. Raises OperationDenied.* while there are routes, or a VPC firewall."""
     peering = get_peering(call, InstanceId)
-    if call.view.find("cfw_vpc_firewall", PeeringId=peering.id):
+    if vpc_firewall_of(call.view, peering.id) is not None:
         raise in_use("OperationDenied.VpcFirewallExist", "A VPC firewall guards the connection; delete it first.")
     routes = routes_to(call.view, peering.id)
     if routes and not Force:
